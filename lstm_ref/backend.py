@@ -1,0 +1,230 @@
+"""Chooses who computes: the NumPy specification or its Numba kernels.
+
+These functions are the functional core of the library, and the only door to ``lstm_ref.kernels``,
+opened when first needed. All shapes and dtypes are checked here, once.
+
+``backend`` is ``"auto"`` (the kernels where Numba is installed, else NumPy), ``"numba"`` or
+``"numpy"``. The environment variable ``LSTM_REF_BACKEND`` says what ``"auto"`` means.
+"""
+
+import os
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy as np
+
+from lstm_ref.checks import lstm_weights, real_array, sequence_batch, shaped, step_mask
+from lstm_ref.conventions import DTYPES, Array
+from lstm_ref.errors import DTypeError, MissingExtraError, ShapeError
+from lstm_ref.spec import activations, dense, lstm
+from lstm_ref.spec.parameters import (
+    DenseCache,
+    DenseGradients,
+    DenseOutput,
+    LSTMCache,
+    LSTMConfig,
+    LSTMGradients,
+    LSTMOutput,
+    LSTMParams,
+)
+
+Backend = Literal["auto", "numba", "numpy"]
+
+MASKED_OUTPUTS = ("hold", "zero")
+
+
+def resolve(backend: str, dtype: np.dtype[Any]) -> str:
+    """``"numba"`` or ``"numpy"``: who computes in ``dtype``.
+
+    Raises:
+        ValueError: an unknown backend.
+        MissingExtraError: Numba asked for by name, and not installed.
+        DTypeError: a dtype the chosen backend does not compute in.
+    """
+    source = "backend"
+    if backend == "auto":
+        source, backend = "LSTM_REF_BACKEND", os.environ.get("LSTM_REF_BACKEND", "auto")
+    if backend not in ("auto", "numba", "numpy"):
+        raise ValueError(f"{source} is {backend!r}: 'auto', 'numba' or 'numpy' is needed")
+    if backend == "auto":
+        has_kernels = dtype in DTYPES and find_spec("numba") is not None
+        return "numba" if has_kernels else "numpy"
+    if backend == "numba":
+        if find_spec("numba") is None:
+            raise MissingExtraError("numba")
+        if dtype not in DTYPES:
+            raise DTypeError(
+                f"the kernels compute in float32 and float64, and the weights are {dtype}: "
+                "use backend='numpy'"
+            )
+    return backend
+
+
+def twins(backend: str, module: Literal["activations", "dense", "lstm"]) -> Any:
+    """The module of that name in the specification, or its twin among the kernels."""
+    if backend == "numba":
+        return import_module(f"lstm_ref.kernels.{module}")
+    return {"activations": activations, "dense": dense, "lstm": lstm}[module]
+
+
+def lstm_forward(
+    x: Any,
+    params: LSTMParams,
+    config: LSTMConfig | None = None,
+    mask: Any = None,
+    h0: Any = None,
+    c0: Any = None,
+    keep_cache: bool = False,
+    backend: Backend = "auto",
+) -> LSTMOutput:
+    """The hidden state of an LSTM at every time step [EQ 1-6, 15, 16].
+
+    Args:
+        x: [B,T,D], anything NumPy reads as real numbers; computed in the dtype of the weights.
+        params: the weights, W[D,4H], U[H,4H], b[4H], gate blocks in the order i, f, g, o.
+        config: activations, direction, masked-output rule; None for Keras' defaults.
+        mask: [B,T], True where the step is real; None when every step is. Masked inputs may hold
+            anything, NaN included.
+        h0, c0: [B,H], the initial state; None for zeros.
+        keep_cache: also return what ``lstm_backward`` and a trace need, about 12·B·T·H numbers.
+        backend: who computes.
+
+    Returns:
+        hs[B,T,H], the output at every step; h[B,H] and c[B,H], the final state; the cache.
+        B = 0 and T = 0 give empty results.
+
+    Raises:
+        ShapeError: x, mask, a state or the weights have the wrong shape.
+        DTypeError: an array holds something other than real numbers.
+        ValueError: an unknown activation, masked-output rule or backend.
+    """
+    D, H = lstm_weights(params.kernel, params.recurrent_kernel, params.bias)
+    dtype = weights_dtype(params.kernel)
+    config = LSTMConfig() if config is None else config
+    if config.masked_output not in MASKED_OUTPUTS:
+        raise ValueError(f"masked_output is {config.masked_output!r}: 'hold' or 'zero' is needed")
+    config = replace(
+        config,
+        activation=activations.activation_name(config.activation),
+        recurrent_activation=activations.activation_name(config.recurrent_activation),
+    )
+    x = sequence_batch(x, dtype, D)
+    B, T = x.shape[:2]
+    mask = None if mask is None else step_mask(mask, B, T)
+    h0, c0 = (
+        None if s is None else shaped(real_array(s, name, dtype), (B, H), name, "(batch, units)")
+        for s, name in ((h0, "h0"), (c0, "c0"))
+    )
+    core = twins(resolve(backend, dtype), "lstm")
+    output: LSTMOutput = core.lstm_forward(x, params, config, mask, h0, c0, keep_cache)
+    return output
+
+
+def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradients:
+    """Backpropagation through time [EQ 7-14, 17, 18], by the backend that made the cache.
+
+    Args:
+        d_hs: [B,T,H], gradients on the outputs, in the order of ``hs``; None for zeros.
+        d_h, d_c: [B,H], gradients on the final state; None for zeros.
+        cache: from ``lstm_forward(..., keep_cache=True)``.
+
+    Raises:
+        ShapeError, DTypeError: a gradient does not fit what it belongs to.
+    """
+    if not isinstance(cache, LSTMCache):
+        raise TypeError(
+            f"cache is {cache!r}: run lstm_forward(..., keep_cache=True) and pass its out.cache"
+        )
+    B, T = cache.x.shape[:2]
+    H, dtype = cache.params.units, cache.params.kernel.dtype
+    wanted = (
+        (d_hs, "d_hs", (B, T, H), "(batch, time, units)"),
+        (d_h, "d_h", (B, H), "(batch, units)"),
+        (d_c, "d_c", (B, H), "(batch, units)"),
+    )
+    d_hs, d_h, d_c = (
+        None if d is None else shaped(real_array(d, name, dtype), shape, name, meaning)
+        for d, name, shape, meaning in wanted
+    )
+    gradients: LSTMGradients = twins(cache.backend, "lstm").lstm_backward(d_hs, d_h, d_c, cache)
+    return gradients
+
+
+def dense_forward(
+    h: Any,
+    kernel: Array,
+    bias: Array | None = None,
+    activation: str | None = "linear",
+    keep_cache: bool = False,
+    backend: Backend = "auto",
+) -> DenseOutput:
+    """The dense head, ``activation(h W + b)`` at every time step [EQ 19].
+
+    Args:
+        h: [..., H]; every axis but the last is a row of its own, so (batch, time) passes through.
+        kernel: W[H,K]. bias: b[K] or None.
+
+    Returns:
+        y[..., K] and the cache when asked for.
+
+    Raises:
+        ShapeError, DTypeError, ValueError: as ``lstm_forward``.
+    """
+    if kernel.ndim != 2:
+        raise ShapeError(f"kernel has shape {kernel.shape}, and W[H,K] is needed")
+    H, K = kernel.shape
+    dtype = weights_dtype(kernel)
+    h = real_array(h, "h", dtype)
+    if h.ndim < 1 or h.shape[-1] != H:
+        raise ShapeError(
+            f"h has shape {h.shape}, and the weights were made for {H} features on the last axis"
+        )
+    if bias is not None:
+        shaped(real_array(bias, "bias", dtype), (K,), "bias", "one for each output")
+    core = twins(resolve(backend, dtype), "dense")
+    name = activations.activation_name(activation)
+    output: DenseOutput = core.dense_forward(h.reshape(rows(h), H), kernel, bias, name, keep_cache)
+    return replace(output, y=output.y.reshape(*h.shape[:-1], K))
+
+
+def dense_backward(d_y: Any, cache: DenseCache) -> DenseGradients:
+    """The gradients on h, W and b of the dense head [EQ 20-22].
+
+    Args:
+        d_y: [..., K], gradients on the outputs, of the shape ``dense_forward`` returned.
+        cache: from ``dense_forward(..., keep_cache=True)``.
+
+    Raises:
+        ShapeError, DTypeError: d_y does not fit the cache.
+    """
+    H, K = cache.kernel.shape
+    d_y = real_array(d_y, "d_y", cache.kernel.dtype)
+    if d_y.ndim < 1 or d_y.shape[-1] != K or rows(d_y) != cache.z.shape[0]:
+        raise ShapeError(
+            f"d_y has shape {d_y.shape}, and the forward pass gave {cache.z.shape[0]} rows of "
+            f"{K} outputs"
+        )
+    core = twins(cache.backend, "dense")
+    gradients: DenseGradients = core.dense_backward(d_y.reshape(rows(d_y), K), cache)
+    return replace(gradients, d_h=gradients.d_h.reshape(*d_y.shape[:-1], H))
+
+
+def rows(array: Array) -> int:
+    """How many vectors lie along the last axis of ``array``."""
+    return int(np.prod(array.shape[:-1]))
+
+
+def weights_dtype(kernel: Array) -> np.dtype[Any]:
+    """The dtype everything is computed in: that of the weights.
+
+    Raises:
+        DTypeError: weights that are not floating point.
+    """
+    if kernel.dtype.kind != "f" or kernel.dtype.itemsize < 4:
+        raise DTypeError(
+            f"the weights are {kernel.dtype}: float32 or float64 is needed (float16 weights can "
+            "be cast up without loss, weights.astype('float32'))"
+        )
+    return kernel.dtype

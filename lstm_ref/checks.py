@@ -1,0 +1,138 @@
+"""Checks of arrays at the door, each with the sentence that helps: what came, what was needed.
+
+Inside the door nothing is checked again: spec and kernels take what comes out of here.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from lstm_ref.conventions import GATES, Array
+from lstm_ref.errors import DTypeError, ShapeError
+
+
+def real_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> Array:
+    """``value`` as an array of real numbers in native byte order, converted to ``dtype``.
+
+    Lists, integers, booleans, float16, big-endian and strided arrays are converted; without a
+    ``dtype``, what is not float32, float64 or longdouble becomes float32. Masked entries of a
+    ``numpy.ma`` array become NaN, so that they are seen.
+
+    Raises:
+        DTypeError: complex numbers, objects, strings, dates.
+        ShapeError: a ragged list.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.astype(np.result_type(value.dtype, np.float32)).filled(np.nan)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} is a nested list whose rows differ in length: pad them first, for example "
+            "with pad_sequences(..., dtype='float32')"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        hint = {
+            "c": "take the real part, or its magnitude, first",
+            "O": "rows of unequal length, or None among the numbers, usually make such an array; "
+            "pad with pad_sequences, or convert with np.asarray(..., dtype='float32')",
+        }.get(array.dtype.kind, "convert it to numbers first")
+        raise DTypeError(f"{name} has dtype {array.dtype}, and real numbers are needed: {hint}")
+    if dtype is None:
+        keeps = array.dtype.kind == "f" and array.dtype.itemsize >= 4
+        dtype = array.dtype.newbyteorder("=") if keeps else np.dtype(np.float32)
+    return array.astype(dtype, copy=False)
+
+
+def shaped(array: Array, shape: tuple[int, ...], name: str, meaning: str) -> Array:
+    """``array``, if it has the ``shape``.
+
+    Raises:
+        ShapeError: otherwise; ``meaning`` says what the axes are.
+    """
+    if array.shape != shape:
+        raise ShapeError(f"{name} has shape {array.shape}, and {shape} is needed: {meaning}")
+    return array
+
+
+def sequence_batch(x: Any, dtype: np.dtype[Any], features: int) -> Array:
+    """``x`` as [B,T,D] of the weights' dtype.
+
+    Raises:
+        ShapeError: another rank, or another feature count than the weights were made for.
+    """
+    x = real_array(x, "x", dtype)
+    if x.ndim != 3:
+        raise ShapeError(f"x has shape {x.shape}: {rank_advice(x.ndim)}")
+    if x.shape[2] != features:
+        raise ShapeError(
+            f"x has shape {x.shape}, {x.shape[2]} features a step, and the weights were made for "
+            f"{features}: the last axis holds the features, (batch, time, features)"
+            + ("; batch and time may be swapped with it" if features in x.shape[:2] else "")
+        )
+    return x
+
+
+def rank_advice(ndim: int) -> str:
+    """The usual way from an input of the wrong rank to (batch, time, features)."""
+    fix = {
+        1: "for one sequence of one feature use x[None, :, None]",
+        2: "for one feature per step use x[..., None], for one sequence of several features "
+        "use x[None]",
+    }.get(ndim, "flatten what belongs to one step into its features, x.reshape(batch, time, -1)")
+    return f"an LSTM reads (batch, time, features); {fix}"
+
+
+def step_mask(mask: Any, B: int, T: int) -> Array:
+    """``mask`` as bool [B,T]; integer and float masks are cast, as Keras does.
+
+    Raises:
+        ShapeError: another shape, with the advice for the usual ones.
+        DTypeError: something that is no number.
+    """
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "fiub":
+        raise DTypeError(f"mask has dtype {mask.dtype}, and True or False for each step is needed")
+    advice = "one True or False for each row and time step, (batch, time)"
+    if mask.shape == (B,):
+        advice += "; from the lengths of the rows use mask_from_lengths(lengths, T)"
+    elif mask.shape == (B, T, 1):
+        advice += "; drop the last axis with mask[..., 0]"
+    elif mask.shape == (T, B) and T != B:
+        advice += "; this one looks transposed"
+    return shaped(mask, (B, T), "mask", advice).astype(bool)
+
+
+def lstm_weights(kernel: Array, recurrent_kernel: Array, bias: Array | None) -> tuple[int, int]:
+    """(D, H) of the weights.
+
+    Raises:
+        ShapeError: shapes that do not belong together, or another framework's layout.
+        DTypeError: weights of different dtypes.
+    """
+    if kernel.ndim != 2 or recurrent_kernel.ndim != 2:
+        raise ShapeError(
+            f"kernel has shape {kernel.shape} and recurrent_kernel {recurrent_kernel.shape}: "
+            "W[D,4H] and U[H,4H] are needed"
+        )
+    D, (H, width) = kernel.shape[0], recurrent_kernel.shape
+    if width != len(GATES) * H:
+        transposed = H == len(GATES) * width
+        raise ShapeError(
+            f"recurrent_kernel has shape {recurrent_kernel.shape}, and U[H,4H] is needed, the "
+            "blocks of i, f, g, o side by side"
+            + ("; PyTorch's weight_hh is its transpose, use weight_hh.T" if transposed else "")
+        )
+    shaped(kernel, (D, width), "kernel", f"W[D,4H], for {H} units as recurrent_kernel says")
+    if bias is not None:
+        advice = f"b[4H], for {H} units as recurrent_kernel says"
+        if bias.shape == (2 * width,):
+            advice += "; a bias of 8H holds two, add its halves"
+        shaped(bias, (width,), "bias", advice)
+    dtypes = {w.dtype for w in (kernel, recurrent_kernel, bias) if w is not None}
+    if len(dtypes) > 1:
+        raise DTypeError(
+            f"the weights have different dtypes, {', '.join(sorted(map(str, dtypes)))}: "
+            "cast them to one"
+        )
+    return D, H

@@ -1,0 +1,247 @@
+"""Every activation and its derivative: σ for the gates, φ for the candidate and the output.
+
+A derivative is written as a function of both the pre-activation ``z`` and the result ``a = act(z)``,
+because for most of them the result alone says it (``tanh' = 1 - a²``) and the backward pass has
+both. At a kink it takes the value that Keras takes.
+
+All functions are elementwise, keep the shape and dtype of ``z`` (float32, float64, longdouble),
+and let NaN and ±inf flow through.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lstm_ref.conventions import Array
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+"""Klambauer et al. (2017), Self-Normalizing Neural Networks, section 2."""
+
+LEAKY_SLOPE = 0.2
+"""Keras' default ``negative_slope``."""
+
+
+# tanh and the logistic sigmoid: the classical LSTM
+
+
+def tanh(z: Array) -> Array:
+    return np.tanh(z)
+
+
+def d_tanh(z: Array, a: Array) -> Array:
+    return 1 - a * a
+
+
+def sigmoid(z: Array) -> Array:
+    """1 / (1 + e^-z), in the two branches that never overflow."""
+    e = np.exp(-np.abs(z))  # in (0, 1]
+    return np.where(z >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def d_sigmoid(z: Array, a: Array) -> Array:
+    return a * (1 - a)
+
+
+# Piecewise linear
+
+
+def linear(z: Array) -> Array:
+    return +z
+
+
+def d_linear(z: Array, a: Array) -> Array:
+    return np.ones_like(z)
+
+
+def relu(z: Array) -> Array:
+    return np.where(z < 0, 0, z).astype(z.dtype)  # NaN stays NaN
+
+
+def d_relu(z: Array, a: Array) -> Array:
+    return (z > 0).astype(z.dtype)
+
+
+def leaky_relu(z: Array) -> Array:
+    return np.where(z > 0, z, LEAKY_SLOPE * z)
+
+
+def d_leaky_relu(z: Array, a: Array) -> Array:
+    return np.where(z > 0, 1, LEAKY_SLOPE).astype(z.dtype)
+
+
+def hard_sigmoid(z: Array) -> Array:
+    """relu6(z + 3) / 6: Keras 3 and PyTorch."""
+    return np.clip(z + 3, 0, 6) / 6
+
+
+def d_hard_sigmoid(z: Array, a: Array) -> Array:
+    return np.where(np.abs(z) < 3, z.dtype.type(1) / 6, 0).astype(z.dtype)
+
+
+def hard_sigmoid_keras2(z: Array) -> Array:
+    """clip(0.2 z + 0.5, 0, 1): Keras 1 and 2. Their saved models need this one."""
+    return np.clip(0.2 * z + 0.5, 0, 1)
+
+
+def d_hard_sigmoid_keras2(z: Array, a: Array) -> Array:
+    return np.where(np.abs(z) <= 2.5, 0.2, 0).astype(z.dtype)
+
+
+# Smooth relatives
+
+
+def softsign(z: Array) -> Array:
+    return z / (1 + np.abs(z))
+
+
+def d_softsign(z: Array, a: Array) -> Array:
+    return 1 / (1 + np.abs(z)) ** 2
+
+
+def softplus(z: Array) -> Array:
+    """ln(1 + e^z), without overflow."""
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+
+
+def d_softplus(z: Array, a: Array) -> Array:
+    return sigmoid(z)
+
+
+def exponential(z: Array) -> Array:
+    return np.exp(z)
+
+
+def d_exponential(z: Array, a: Array) -> Array:
+    return a
+
+
+def elu(z: Array) -> Array:
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
+
+
+def d_elu(z: Array, a: Array) -> Array:
+    return np.where(z > 0, 1, a + 1).astype(z.dtype)
+
+
+def selu(z: Array) -> Array:
+    return np.where(z > 0, SELU_SCALE * z, SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(z, 0)))
+
+
+def d_selu(z: Array, a: Array) -> Array:
+    return np.where(z >= 0, SELU_SCALE, a + SELU_SCALE * SELU_ALPHA).astype(z.dtype)
+
+
+def silu(z: Array) -> Array:
+    """z·sigmoid(z), also called swish."""
+    return z * sigmoid(z)
+
+
+def d_silu(z: Array, a: Array) -> Array:
+    s = sigmoid(z)
+    return s * (1 + z * (1 - s))
+
+
+def gelu(z: Array) -> Array:
+    """z·Φ(z), with Φ the standard normal distribution function: the exact form, not tanh's."""
+    return z * normal_cdf(z)
+
+
+def d_gelu(z: Array, a: Array) -> Array:
+    pi = np.arctan(z.dtype.type(1)) * 4
+    return normal_cdf(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * pi)
+
+
+def normal_cdf(z: Array) -> Array:
+    """Φ(z) = erfc(-z/√2) / 2: keeps its relative accuracy in the left tail."""
+    return erfc(-z / np.sqrt(z.dtype.type(2))) / 2
+
+
+def erfc(x: Array) -> Array:
+    """The complementary error function, to a few ULP of the dtype. NumPy has none.
+
+    Two classical expansions (Abramowitz & Stegun 7.1.6 and 7.1.14): the power series, whose terms
+    are all positive, where ``|x| < 1``, and Laplace's continued fraction elsewhere.
+    """
+    one = x.dtype.type(1)
+    eps = float(np.finfo(x.dtype).eps)
+    root_pi = np.sqrt(4 * np.arctan(one))
+    u = np.abs(x)
+
+    s = np.minimum(u, 1)
+    term = total = s  # Σ 2ⁿ s²ⁿ⁺¹ / (1·3·…·(2n+1))
+    n = 0
+    while 2.0**n / math.prod(range(1, 2 * n + 2, 2)) > eps / 4:
+        n += 1
+        term = term * (2 * s * s) / (2 * n + 1)
+        total = total + term
+    near = 1 - 2 / root_pi * np.exp(-s * s) * total
+
+    v = np.maximum(u, 1)
+    depth = math.ceil((math.log(eps) / 2) ** 2 / 2)  # enough at v = 1, where it converges slowest
+    fraction = v
+    for n in range(depth, 0, -1):
+        fraction = v + one * n / 2 / fraction
+    with np.errstate(under="ignore"):
+        far = np.exp(-v * v) / (root_pi * fraction)
+
+    tail = np.where(u < 1, near, far)
+    return np.where(np.isnan(x), x, np.where(x < 0, 2 - tail, tail))
+
+
+@dataclass(frozen=True)
+class Activation:
+    """``function(z) -> a`` and ``derivative(z, a) -> da/dz``."""
+
+    function: Callable[[Array], Array]
+    derivative: Callable[[Array, Array], Array]
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "linear": Activation(linear, d_linear),
+    "tanh": Activation(tanh, d_tanh),
+    "sigmoid": Activation(sigmoid, d_sigmoid),
+    "relu": Activation(relu, d_relu),
+    "leaky_relu": Activation(leaky_relu, d_leaky_relu),
+    "hard_sigmoid": Activation(hard_sigmoid, d_hard_sigmoid),
+    "hard_sigmoid_keras2": Activation(hard_sigmoid_keras2, d_hard_sigmoid_keras2),
+    "softsign": Activation(softsign, d_softsign),
+    "softplus": Activation(softplus, d_softplus),
+    "exponential": Activation(exponential, d_exponential),
+    "elu": Activation(elu, d_elu),
+    "selu": Activation(selu, d_selu),
+    "silu": Activation(silu, d_silu),
+    "gelu": Activation(gelu, d_gelu),
+}
+"""Every activation by its canonical name. The order is the kernels' numbering."""
+
+ALIASES = {"swish": "silu"}
+
+
+def activation_name(identifier: str | None) -> str:
+    """The canonical name of an activation. None means linear, as in Keras.
+
+    Raises:
+        ValueError: for a name that is not in ``ACTIVATIONS``; it lists those that are.
+    """
+    if identifier is None:
+        return "linear"
+    name = ALIASES.get(identifier, identifier) if isinstance(identifier, str) else None
+    if name not in ACTIVATIONS:
+        known = ", ".join(sorted([*ACTIVATIONS, *ALIASES]))
+        raise ValueError(
+            f"unknown activation {identifier!r}: lstm_ref takes the name of one of {known}"
+        )
+    return name
+
+
+def activate(name: str, z: Array) -> Array:
+    """a = act(z), elementwise. ``name`` is canonical (see ``activation_name``)."""
+    return ACTIVATIONS[name].function(z)
+
+
+def activation_derivative(name: str, z: Array, a: Array) -> Array:
+    """da/dz, elementwise, given the pre-activation z and the result a = act(z)."""
+    return ACTIVATIONS[name].derivative(z, a)

@@ -1,0 +1,150 @@
+"""What goes into an LSTM and what comes out of it: plain, immutable records."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lstm_ref.conventions import GATES, Array
+
+MaskedOutput = Literal["hold", "zero"]
+
+
+@dataclass(frozen=True)
+class LSTMParams:
+    """The weights of one LSTM, in the canonical layout (gate blocks i, f, g, o).
+
+    Attributes:
+        kernel: W[D,4H], applied to the input.
+        recurrent_kernel: U[H,4H], applied to the previous hidden state.
+        bias: b[4H], or None for no bias (Keras' ``use_bias=False``).
+    """
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array | None = None
+
+    @property
+    def features(self) -> int:
+        """D, the number of input features."""
+        return int(self.kernel.shape[0])
+
+    @property
+    def units(self) -> int:
+        """H, the number of hidden units."""
+        return int(self.recurrent_kernel.shape[1]) // len(GATES)
+
+
+@dataclass(frozen=True)
+class LSTMConfig:
+    """What an LSTM does with its weights. The defaults are Keras'.
+
+    Attributes:
+        activation: φ, for the candidate and the output. A name from ``spec.activations``.
+        recurrent_activation: σ, for the three gates.
+        go_backwards: read the sequence from its last step to its first. ``hs`` stays in the
+            order of processing, as in Keras.
+        masked_output: what ``hs`` holds at a masked step: the last output before it ("hold",
+            zeros when there is none), or zeros ("zero", Keras' ``zero_output_for_mask``).
+    """
+
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    go_backwards: bool = False
+    masked_output: MaskedOutput = "hold"
+
+
+@dataclass(frozen=True)
+class LSTMCache:
+    """Everything the backward pass needs, and everything a trace shows.
+
+    The time axis is in the order of processing: reversed when ``config.go_backwards``. At a
+    masked step nothing is computed: x, z and gates are zero there, h and c are the held state.
+
+    Attributes:
+        params, config: as given to the forward pass.
+        x: [B,T,D], zeros at masked steps.
+        mask: bool [B,T], True where the step is real, or None when every step is.
+        h0, c0: [B,H], the initial state.
+        z: [B,T,4H], pre-activations [EQ 1].
+        gates: [B,T,4H], i, f, g, o after their activations [EQ 2, 3, 5].
+        h, c: [B,T,H], the state after each step [EQ 4, 6, 15].
+        backend: which backend made this cache, so that its twin reads it.
+    """
+
+    params: LSTMParams
+    config: LSTMConfig
+    x: Array
+    mask: Array | None
+    h0: Array
+    c0: Array
+    z: Array
+    gates: Array
+    h: Array
+    c: Array
+    backend: str = "numpy"
+
+
+@dataclass(frozen=True)
+class LSTMOutput:
+    """The result of a forward pass.
+
+    Attributes:
+        hs: [B,T,H], the output at every step, by the masked-output rule [EQ 16].
+        h: [B,H], the final hidden state: that of the last real step of each row.
+        c: [B,H], the final cell state.
+        cache: for the backward pass; None unless it was asked for.
+    """
+
+    hs: Array
+    h: Array
+    c: Array
+    cache: LSTMCache | None = None
+
+
+@dataclass(frozen=True)
+class LSTMGradients:
+    """Gradients of the loss, each of the shape of what it belongs to.
+
+    Attributes:
+        d_x: [B,T,D], in the order of the input (also with ``go_backwards``); zeros where masked.
+        d_kernel: [D,4H].
+        d_recurrent_kernel: [H,4H].
+        d_bias: [4H], or None where there is no bias.
+        d_h0, d_c0: [B,H].
+    """
+
+    d_x: Array
+    d_kernel: Array
+    d_recurrent_kernel: Array
+    d_bias: Array | None
+    d_h0: Array
+    d_c0: Array
+
+
+@dataclass(frozen=True)
+class DenseCache:
+    """What the backward pass of the dense head needs: h[N,H], z[N,K], y[N,K] and the weights."""
+
+    h: Array
+    kernel: Array
+    bias: Array | None
+    activation: str
+    z: Array
+    y: Array
+    backend: str = "numpy"
+
+
+@dataclass(frozen=True)
+class DenseOutput:
+    """y[N,K], the head's output for each of N time steps, and the cache when it was asked for."""
+
+    y: Array
+    cache: DenseCache | None = None
+
+
+@dataclass(frozen=True)
+class DenseGradients:
+    """d_h[N,H], d_kernel[H,K], and d_bias[K] (None where there is no bias)."""
+
+    d_h: Array
+    d_kernel: Array
+    d_bias: Array | None
