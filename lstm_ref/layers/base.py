@@ -1,0 +1,267 @@
+"""What every layer is: a name, a dtype, weights in Keras' order, and a pass each way.
+
+A layer computes with pure functions: ``forward`` returns its cache, ``backward`` takes it. What a
+layer itself keeps are its weights. They are replaced when training changes them, never written
+into, so an array taken from a layer stays what it was.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from lstm_ref.checks import real_array
+from lstm_ref.conventions import Array
+from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
+from lstm_ref.layers.session import auto_name, dtype_name
+
+Shape = tuple[int | None, ...]
+"""A shape whose unknown lengths, usually the batch and the time axis, are None."""
+
+
+class Layer:
+    """The part common to all layers.
+
+    Args:
+        name: how messages, weight names and files call it; None counts up ("lstm", "lstm_1").
+        dtype: "float32" or "float64"; None for `floatx`.
+        trainable: whether ``fit`` changes the weights.
+        input_shape, batch_input_shape, batch_shape, input_dim, input_length: on a model's first
+            layer, the shape of the data, without or with the batch axis, or by its parts.
+        refused: everything else, named in the error.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        input_shape: Sequence[int | None] | None = None,
+        batch_input_shape: Sequence[int | None] | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
+        input_length: int | None = None,
+        autocast: bool = True,
+        **refused: Any,
+    ) -> None:
+        kind = type(self).__name__
+        for argument in refused:
+            raise UnsupportedError(f"{kind}({argument}=...): there is no such argument here")
+        if not autocast:
+            raise UnsupportedError(
+                f"{kind}(autocast=False) is not supported: inputs are cast to the layer's dtype"
+            )
+        self.name = auto_name(kind) if name is None else str(name)
+        self.dtype = dtype_name(dtype)
+        self.trainable = bool(trainable)
+        self.built = False
+        self.build_shape: Shape | None = None
+        self._weights: dict[str, Array] = {}
+
+        self.declared_shape: Shape | None = None
+        """The input shape given with the layer, batch axis first; None when none was."""
+        if (whole := batch_input_shape or batch_shape) is not None:
+            self.declared_shape = tuple(whole)
+        elif input_shape is not None:
+            self.declared_shape = (None, *input_shape)
+        elif input_dim is not None:
+            self.declared_shape = self.shape_from_parts(input_length, input_dim)
+
+    # What a layer kind defines.
+
+    def shape_from_parts(self, input_length: int | None, input_dim: int) -> Shape:
+        """The input shape that Keras 2's ``input_length`` and ``input_dim`` mean here."""
+        return (None, input_dim) if input_length is None else (None, input_length, input_dim)
+
+    def create_weights(self, input_shape: Shape) -> None:
+        """Make the weights for inputs of this shape, with `add_weight`, in Keras' order."""
+
+    def check_input(self, shape: Shape) -> None:
+        """Raise ShapeError when inputs of this shape do not belong here."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape that comes out for an input of this shape."""
+        return input_shape
+
+    def compute_mask(self, x: Array, mask: Array | None = None) -> Array | None:  # noqa: ARG002
+        """The mask [B,T] of the layer's output, from that of its input ``x``."""
+        return mask
+
+    def forward(
+        self,
+        x: Array,
+        mask: Array | None = None,
+        training: bool = False,
+        keep_cache: bool = False,
+    ) -> tuple[Array, Any]:
+        """The output for ``x``, of the layer's dtype, and what ``backward`` needs (or None)."""
+        raise NotImplementedError
+
+    def backward(self, d_y: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
+        """The gradient on the input, and those on the weights by name."""
+        raise NotImplementedError
+
+    # What all of them do alike.
+
+    def __call__(self, x: Any, mask: Any = None, training: bool = False) -> Any:
+        """The layer's output for ``x``, a NumPy array. The first call builds the weights.
+
+        ``training`` is there for layers that behave differently in it. Of those here, none does.
+        """
+        x = self.read(x)
+        y, _ = self.forward(x, mask, training)
+        return y
+
+    def read(self, x: Any) -> Array:
+        """``x`` as an array of the layer's dtype, its shape checked; builds the layer if needed."""
+        array = real_array(x, f"the input of layer {self.name!r}", np.dtype(self.dtype))
+        if not self.built:
+            self.build(array.shape)
+        self.check_input(array.shape)
+        return array
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the weights for inputs of this shape, batch axis included. Once only."""
+        if self.built:
+            return
+        shape = tuple(input_shape)
+        self.check_input(shape)
+        self.create_weights(shape)
+        self.build_shape = shape
+        self.built = True
+
+    def add_weight(self, name: str, value: Array) -> None:
+        """Give the layer one more weight, beginning as ``value``."""
+        self._weights[name] = value.astype(self.dtype, copy=False)
+
+    @property
+    def params(self) -> Mapping[str, Array]:
+        """The weights by name, in Keras' order. Not to be written into: see `assign`."""
+        return self._weights
+
+    def assign(self, weights: Mapping[str, Array]) -> None:
+        """Replace the named weights, each by an array of the same shape.
+
+        Raises:
+            ShapeError: another shape, or a weight the layer does not have.
+        """
+        for name, value in weights.items():
+            whole = f"{self.name}/{name}"
+            if name not in self._weights:
+                raise ShapeError(f"there is no weight {whole}: {self._inventory()}")
+            array = real_array(value, whole, np.dtype(self.dtype))
+            if array.shape != self._weights[name].shape:
+                raise ShapeError(
+                    f"{whole} has shape {self._weights[name].shape}, and an array of shape "
+                    f"{array.shape} came for it: {self._inventory()}"
+                )
+            self._weights[name] = array
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights, in Keras' order: kernel, recurrent_kernel, bias."""
+        return [weight.copy() for weight in self._weights.values()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Copy these arrays into the layer, in the order of `get_weights`.
+
+        Raises:
+            ShapeError: another number of arrays, or one of another shape, naming the weight.
+        """
+        if not self.built:
+            raise ShapeError(
+                f"layer {self.name!r} has no weights yet: build it first, with the shape of its "
+                "input, for example layer.build((None, None, features))"
+            )
+        if len(weights) != len(self._weights):
+            raise ShapeError(
+                f"layer {self.name!r} takes {len(self._weights)} arrays, and {len(weights)} came: "
+                f"{self._inventory()}"
+            )
+        self.assign({name: np.array(w) for name, w in zip(self._weights, weights, strict=True)})
+
+    def _inventory(self) -> str:
+        """The weights and their shapes, for messages."""
+        held = ", ".join(f"{name} {weight.shape}" for name, weight in self._weights.items())
+        return f"layer {self.name!r} ({type(self).__name__}) has {held or 'no weights'}"
+
+    @property
+    def weights(self) -> list[Array]:
+        """The weights as read-only arrays; `set_weights` changes them."""
+        return [read_only(weight) for weight in self._weights.values()]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """The weights that ``fit`` changes: all, or none when `trainable` is False."""
+        return self.weights if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """The weights that ``fit`` leaves alone."""
+        return [] if self.trainable else self.weights
+
+    def weight(self, name: str) -> Array:
+        """One weight, read-only."""
+        if not self.built:
+            raise AttributeError(f"layer {self.name!r} has no weights before it is built")
+        return read_only(self._weights[name])
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        if not self.built:
+            raise ValueError(
+                f"layer {self.name!r} is not built, so its weights have no shape yet: call it on "
+                "data or build it with the shape of its input"
+            )
+        return sum(math.prod(weight.shape) for weight in self._weights.values())
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments under Keras' names, JSON-able."""
+        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The layer that `get_config` described, with new weights."""
+        try:
+            return cls(**config)
+        except TypeError as error:
+            raise ModelFormatError(
+                f"a {cls.__name__} layer cannot have {config}: {error}"
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def read_only(array: Array) -> Array:
+    """A view that refuses to be written into."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def positive_units(units: Any, kind: str) -> int:
+    """``units`` as an int.
+
+    Raises:
+        ValueError: not a positive whole number.
+    """
+    if isinstance(units, bool) or not isinstance(units, int | np.integer) or units <= 0:
+        raise ValueError(f"{kind}(units={units!r}): a positive whole number is needed")
+    return int(units)
+
+
+def refuse(kind: str, arguments: Mapping[str, Any], advice: str = "") -> None:
+    """Raise for the first of Keras' arguments that is given and not supported yet.
+
+    ``arguments`` holds their values; None, False, 0 and their like are the defaults.
+
+    Raises:
+        UnsupportedError: naming the argument.
+    """
+    for name, value in arguments.items():
+        if value:
+            raise UnsupportedError(
+                f"{kind}({name}={value!r}) is not supported yet{advice and ': ' + advice}"
+            )

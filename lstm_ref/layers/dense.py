@@ -1,0 +1,133 @@
+"""The dense head, applied at every time step. Keras: ``keras.layers.Dense``."""
+
+from typing import Any
+
+from lstm_ref.backend import dense_backward, dense_forward
+from lstm_ref.conventions import Array
+from lstm_ref.errors import ShapeError
+from lstm_ref.layers import initializers
+from lstm_ref.layers.base import Layer, Shape, positive_units, refuse
+from lstm_ref.spec.activations import activation_name
+from lstm_ref.spec.parameters import DenseCache
+
+
+class Dense(Layer):
+    """``activation(x W + b)`` on the last axis: x[..., H] becomes [..., K], K being `units`.
+
+    Behind an LSTM with ``return_sequences=True`` this is one output vector per time step, the
+    same as Keras' TimeDistributed(Dense). A mask passes through unchanged: a masked step still
+    has an output (that of the hidden state repeated there), and the loss does not count it.
+
+    Args:
+        units: K, the number of outputs.
+        activation: a name; None for linear.
+        use_bias, kernel_initializer, bias_initializer: as in Keras.
+        The regularizers, constraints, LoRA and quantization of Keras are refused by name.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        lora_rank: Any = None,
+        lora_alpha: Any = None,
+        quantization_config: Any = None,
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        refuse(
+            "Dense",
+            {
+                "kernel_regularizer": kernel_regularizer,
+                "bias_regularizer": bias_regularizer,
+                "activity_regularizer": activity_regularizer,
+                "kernel_constraint": kernel_constraint,
+                "bias_constraint": bias_constraint,
+                "lora_rank": lora_rank,
+                "lora_alpha": lora_alpha,
+                "quantization_config": quantization_config,
+            },
+        )
+        self.units = positive_units(units, "Dense")
+        self.activation = activation_name(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def create_weights(self, input_shape: Shape) -> None:
+        """kernel [H,K] and bias [K]."""
+        features = int(input_shape[-1] or 0)
+        self.add_weight("kernel", self.kernel_initializer((features, self.units), self.dtype))
+        if self.use_bias:
+            self.add_weight("bias", self.bias_initializer((self.units,), self.dtype))
+
+    def check_input(self, shape: Shape) -> None:
+        """At least (batch, features), with the feature count of the weights."""
+        where = f"layer {self.name!r} (Dense) got an input of shape {shape}"
+        if len(shape) < 2:
+            raise ShapeError(
+                f"{where}, and reads (batch, ..., features); for one row use x[None], for one "
+                "feature per row x[:, None]"
+            )
+        if shape[-1] is None:
+            raise ShapeError(f"{where}: the number of features, the last axis, must be known")
+        if self.built and shape[-1] != self.params["kernel"].shape[0]:
+            raise ShapeError(
+                f"{where}, {shape[-1]} features on the last axis, and its weights were made for "
+                f"{self.params['kernel'].shape[0]}"
+            )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The last axis becomes K."""
+        return (*input_shape[:-1], self.units)
+
+    def forward(
+        self,
+        x: Array,
+        mask: Array | None = None,  # noqa: ARG002
+        training: bool = False,  # noqa: ARG002
+        keep_cache: bool = False,
+    ) -> tuple[Array, DenseCache | None]:
+        """y[..., K], and what ``backward`` needs."""
+        weights = self.params
+        output = dense_forward(
+            x, weights["kernel"], weights.get("bias"), self.activation, keep_cache
+        )
+        return output.y, output.cache
+
+    def backward(self, d_y: Array, cache: DenseCache) -> tuple[Array, dict[str, Array]]:
+        """The gradient on x, and those on kernel and bias."""
+        gradients = dense_backward(d_y, cache)
+        by_name = {"kernel": gradients.d_kernel}
+        if gradients.d_bias is not None:
+            by_name["bias"] = gradients.d_bias
+        return gradients.d_h, by_name
+
+    @property
+    def kernel(self) -> Array:
+        """W[H,K], read-only."""
+        return self.weight("kernel")
+
+    @property
+    def bias(self) -> Array | None:
+        """b[K], read-only; None without a bias."""
+        return self.weight("bias") if self.use_bias else None
+
+    def get_config(self) -> dict[str, Any]:
+        """See `Layer.get_config`."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }

@@ -1,0 +1,317 @@
+"""Where weights begin: Keras' initializers, drawn from NumPy's generator.
+
+The distributions are Keras', the random numbers are not: the same seed gives other weights there.
+As in Keras, one initializer object always draws the same values for the same shape, also when it
+was not given a seed: its seed is then drawn once, when it is made. Everything is drawn in float64
+and rounded to the dtype asked for.
+"""
+
+import math
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from lstm_ref.conventions import Array
+from lstm_ref.errors import ShapeError, UnsupportedError
+from lstm_ref.layers.session import dtype_name, fresh_seed, snake_case
+
+Shape = tuple[int, ...]
+
+
+class Initializer:
+    """``initializer(shape, dtype=None)`` gives an array. Its arguments are its config."""
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """The names of the constructor's arguments, each kept in an attribute of the same name."""
+
+    def __call__(self, shape: Shape, dtype: Any = None) -> Array:
+        """An array of this shape; dtype None means `floatx`."""
+        return self._draw(tuple(shape)).astype(dtype_name(dtype))
+
+    def _draw(self, shape: Shape) -> Array:
+        """The values in float64."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, JSON-able."""
+        return {name: getattr(self, name) for name in self.arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The reverse of `get_config`."""
+        return cls(**config)
+
+
+class Zeros(Initializer):
+    """All 0."""
+
+    def _draw(self, shape: Shape) -> Array:
+        return np.zeros(shape)
+
+
+class Ones(Initializer):
+    """All 1."""
+
+    def _draw(self, shape: Shape) -> Array:
+        return np.ones(shape)
+
+
+class Constant(Initializer):
+    """All `value`."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = value
+
+    def _draw(self, shape: Shape) -> Array:
+        return np.full(shape, float(self.value))
+
+
+class Identity(Initializer):
+    """`gain` on the diagonal of a matrix, 0 elsewhere."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("gain",)
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def _draw(self, shape: Shape) -> Array:
+        if len(shape) != 2:
+            raise ShapeError(f"Identity fills matrices: it was asked for the shape {shape}")
+        return self.gain * np.eye(*shape)
+
+
+class RandomInitializer(Initializer):
+    """An initializer that draws. `seed` None takes the next one of the session."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("seed",)
+
+    def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and not isinstance(seed, int | np.integer):
+            raise UnsupportedError(
+                f"{type(self).__name__}(seed={seed!r}): a seed is an integer or None "
+                "(Keras' SeedGenerator is not supported)"
+            )
+        self.seed = seed
+        self._drawn_seed = fresh_seed() if seed is None else int(seed)
+
+    def generator(self) -> np.random.Generator:
+        """A generator at its beginning, so that every call draws the same."""
+        return np.random.default_rng(self._drawn_seed)
+
+
+class RandomUniform(RandomInitializer):
+    """Evenly between `minval` and `maxval`."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("minval", "maxval", "seed")
+
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    ) -> None:
+        super().__init__(seed)
+        self.minval, self.maxval = minval, maxval
+
+    def _draw(self, shape: Shape) -> Array:
+        return self.generator().uniform(self.minval, self.maxval, shape)
+
+
+class RandomNormal(RandomInitializer):
+    """A normal distribution."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("mean", "stddev", "seed")
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean, self.stddev = mean, stddev
+
+    def _draw(self, shape: Shape) -> Array:
+        return self.generator().normal(self.mean, self.stddev, shape)
+
+
+class TruncatedNormal(RandomNormal):
+    """A normal distribution without the values more than two `stddev` from the mean."""
+
+    def _draw(self, shape: Shape) -> Array:
+        return self.mean + self.stddev * _truncated_normal(self.generator(), shape)
+
+
+class VarianceScaling(RandomInitializer):
+    """A variance of ``scale / n``, n from the shape of the weight.
+
+    n is the number of inputs (`mode` "fan_in"), of outputs ("fan_out") or their mean
+    ("fan_avg"); `distribution` is "uniform", "truncated_normal" or "untruncated_normal".
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed")
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        if scale <= 0:
+            raise ValueError(f"VarianceScaling(scale={scale}): a variance is positive")
+        if mode not in ("fan_in", "fan_out", "fan_avg"):
+            raise ValueError(f"mode={mode!r} is not one of 'fan_in', 'fan_out', 'fan_avg'")
+        if distribution not in ("uniform", "truncated_normal", "untruncated_normal"):
+            raise ValueError(
+                f"distribution={distribution!r} is not one of "
+                "'uniform', 'truncated_normal', 'untruncated_normal'"
+            )
+        self.scale, self.mode, self.distribution = scale, mode, distribution
+
+    def _draw(self, shape: Shape) -> Array:
+        fan_in, fan_out = fans(shape)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        variance = self.scale / max(1.0, n)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3 * variance)
+            return self.generator().uniform(-limit, limit, shape)
+        if self.distribution == "untruncated_normal":
+            return self.generator().normal(0.0, math.sqrt(variance), shape)
+        stddev = math.sqrt(variance) / _TRUNCATED_STDDEV
+        return stddev * _truncated_normal(self.generator(), shape)
+
+
+class _Named(VarianceScaling):
+    """A variance scaling with a name of its own, whose only argument is the seed."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("seed",)
+    scheme: ClassVar[tuple[float, str, str]]
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(*self.scheme, seed=seed)
+
+
+class GlorotUniform(_Named):
+    """U(±√(6 / (fan_in + fan_out))): Glorot and Bengio (2010), eq. 16. Keras' default kernel."""
+
+    scheme = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_Named):
+    """Truncated normal of variance 2 / (fan_in + fan_out): Glorot and Bengio (2010)."""
+
+    scheme = (1.0, "fan_avg", "truncated_normal")
+
+
+class HeUniform(_Named):
+    """U(±√(6 / fan_in)): He et al. (2015), for relu."""
+
+    scheme = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_Named):
+    """Truncated normal of variance 2 / fan_in: He et al. (2015), for relu."""
+
+    scheme = (2.0, "fan_in", "truncated_normal")
+
+
+class LecunUniform(_Named):
+    """U(±√(3 / fan_in)): LeCun et al. (1998), Efficient BackProp."""
+
+    scheme = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_Named):
+    """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), Efficient BackProp."""
+
+    scheme = (1.0, "fan_in", "truncated_normal")
+
+
+class Orthogonal(RandomInitializer):
+    """`gain` times a matrix Q with orthonormal rows (or columns, where there are more rows).
+
+    Q comes from the QR decomposition of a normal draw, its signs fixed by those of R's diagonal
+    so that it is uniform over the orthogonal group: Saxe et al. (2014), Mezzadri (2007). For a
+    recurrent kernel U[H,4H] this means U Uᵀ = 1 over the whole of U, not within each gate.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ("gain", "seed")
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def _draw(self, shape: Shape) -> Array:
+        if len(shape) < 2:
+            raise ShapeError(f"Orthogonal needs a matrix: it was asked for the shape {shape}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = self.generator().normal(size=(max(rows, columns), min(rows, columns)))
+        q, r = np.linalg.qr(tall)
+        q = q * np.sign(np.diag(r))
+        return self.gain * (q.T if rows < columns else q).reshape(shape)
+
+
+_TRUNCATED_STDDEV = 0.87962566103423978
+"""The standard deviation of a standard normal cut at ±2; Keras divides by it."""
+
+
+def _truncated_normal(generator: np.random.Generator, shape: Shape) -> Array:
+    """A standard normal without the values beyond ±2: those are drawn again."""
+    values = generator.normal(size=shape)
+    while (beyond := np.abs(values) > 2).any():
+        values[beyond] = generator.normal(size=int(beyond.sum()))
+    return values
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """How many inputs and outputs a weight of this shape joins: (fan_in, fan_out)."""
+    if len(shape) < 2:
+        n = math.prod(shape)
+        return n, n
+    field = math.prod(shape[:-2])
+    return field * shape[-2], field * shape[-1]
+
+
+_CLASSES: tuple[type[Initializer], ...] = (
+    *(Zeros, Ones, Constant, Identity, RandomUniform, RandomNormal, TruncatedNormal),
+    *(VarianceScaling, GlorotUniform, GlorotNormal, HeUniform, HeNormal),
+    *(LecunUniform, LecunNormal, Orthogonal),
+)
+INITIALIZERS: dict[str, type[Initializer]] = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    "zero": Zeros,
+    "one": Ones,
+    "uniform": RandomUniform,
+    "normal": RandomNormal,
+    "IdentityInitializer": Identity,
+    "OrthogonalInitializer": Orthogonal,
+}
+"""Every initializer by name: its class name, and Keras' older names."""
+INITIALIZERS.update({snake_case(cls.__name__): cls for cls in _CLASSES})
+
+
+def get(identifier: Any) -> Initializer:
+    """The initializer meant by a name, a class, an object or a ``{"class_name", "config"}`` dict.
+
+    Raises:
+        ValueError: for a name that is not known, with the known ones.
+        UnsupportedError: for a function or an array, which a saved model could not carry.
+    """
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    if isinstance(identifier, Initializer):
+        return identifier
+    name: Any = identifier
+    config: dict[str, Any] = {}
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config") or {}
+    if not isinstance(name, str):
+        raise UnsupportedError(
+            f"an initializer is a name, a config or an Initializer, not {identifier!r}; "
+            "to begin from given values, build the layer and use set_weights"
+        )
+    if name not in INITIALIZERS:
+        known = sorted({snake_case(cls.__name__) for cls in _CLASSES})
+        raise ValueError(f"there is no initializer {name!r}; there are {', '.join(known)}")
+    return INITIALIZERS[name].from_config(config)
+
+
+def serialize(initializer: Initializer) -> dict[str, Any]:
+    """What `get` reads back: the class name and the config."""
+    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}

@@ -1,0 +1,95 @@
+"""The shape of the data, said once at the top of a model. Keras: ``keras.Input``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lstm_ref.checks import real_array
+from lstm_ref.conventions import Array
+from lstm_ref.layers.base import Layer, Shape, refuse
+from lstm_ref.layers.session import dtype_name
+
+
+class InputLayer(Layer):
+    """What `Input` makes: it hands the data on.
+
+    With a `dtype` of its own it rounds the data to it; without, the next layer's dtype decides.
+    (Keras always rounds to the input's dtype, float32 unless told otherwise, also in front of
+    float64 layers.)
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        input_tensor: Any = None,
+        optional: bool = False,
+        name: str | None = None,
+    ) -> None:
+        refuse(
+            "Input",
+            {
+                "sparse": sparse,
+                "ragged": ragged,
+                "tensor": input_tensor is not None,
+                "optional": optional,
+            },
+        )
+        if (shape is None) == (batch_shape is None):
+            raise ValueError("Input needs either shape=(time, features) or batch_shape")
+        if batch_shape is not None and batch_size is not None:
+            raise ValueError("Input takes batch_size with shape, not with batch_shape")
+        whole = (batch_size, *shape) if shape is not None else tuple(batch_shape or ())
+        super().__init__(name=name, dtype=dtype, batch_shape=whole)
+        self.batch_shape: Shape = whole
+        self.casts_to = None if dtype is None else dtype_name(dtype)
+        self.build(whole)
+
+    def read(self, x: Any) -> Array:
+        """``x`` as an array of real numbers, rounded to the input's dtype where it has one."""
+        return real_array(x, "x", None if self.casts_to is None else np.dtype(self.casts_to))
+
+    def forward(
+        self,
+        x: Array,
+        mask: Array | None = None,  # noqa: ARG002
+        training: bool = False,  # noqa: ARG002
+        keep_cache: bool = False,  # noqa: ARG002
+    ) -> tuple[Array, None]:
+        """The data itself."""
+        return x, None
+
+    def backward(self, d_y: Array, cache: None) -> tuple[Array, dict[str, Array]]:  # noqa: ARG002
+        """The gradient itself."""
+        return d_y, {}
+
+    def get_config(self) -> dict[str, Any]:
+        """The shape, the dtype and the name."""
+        return {"batch_shape": list(self.batch_shape), "dtype": self.casts_to, "name": self.name}
+
+
+def Input(  # noqa: N802 (Keras' name)
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+) -> InputLayer:
+    """The first entry of a `Sequential`: ``Input((time, features))``, unknown lengths None.
+
+    Args:
+        shape: without the batch axis; `batch_shape` is with it.
+        batch_size: a fixed batch size, as stateful layers need.
+        dtype: round the data to it; None leaves that to the next layer.
+        sparse, ragged, tensor, optional: refused.
+    """
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name)
