@@ -1,0 +1,312 @@
+"""How long one forward pass takes here, in ONNX Runtime and in PyTorch: side by side, in one run.
+
+Every contender gets the same float32 weights and input, one thread, and its own favourite layout;
+before it is timed, its output is compared with the others'. In each of ``--repeats`` rounds every
+contender runs for some milliseconds, taking turns at going first, so that a slow moment of the
+machine hits all of them. A figure is the median over the rounds.
+
+    python benchmarks/forward.py [--repeats N] [--case B,T,D,H ...] [--json]
+"""
+
+import os
+
+# One thread each. The libraries read these when they are imported.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import lstm_ref as lr
+
+SAMPLE = 0.02  # seconds that one sample lasts at least; the clock and the loop vanish beside it
+SEED = 20
+
+
+class Case(NamedTuple):
+    """Batch, time steps, features, units. The head has one output."""
+
+    B: int
+    T: int
+    D: int
+    H: int
+
+    def __str__(self) -> str:
+        return f"{self.B}×{self.T}×{self.D}, H={self.H}"
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications of the matrix products; the gates are not counted."""
+        return 2 * self.B * self.T * (4 * self.H * (self.D + self.H) + self.H)
+
+
+CASES = [
+    Case(1, 1, 1, 32),  # one step: what a stream costs
+    Case(1, 1, 40, 128),
+    Case(1, 1000, 1, 64),  # one long sequence
+    Case(1, 500, 40, 256),
+    Case(100, 10, 1, 64),  # many short ones
+    Case(50, 20, 1, 128),
+    Case(32, 100, 64, 128),  # a training batch
+    Case(64, 128, 256, 512),
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The input and the weights of one case, all float32; the head is Dense(1)."""
+
+    case: Case
+    x: np.ndarray  # [B,T,D]
+    params: lr.LSTMParams
+    head: np.ndarray  # [H,1]
+    head_bias: np.ndarray  # [1]
+
+
+def problem(case: Case) -> Problem:
+    """Seeded weights at the scale PyTorch draws them, which keeps long sequences contractive."""
+    rng = np.random.default_rng(SEED)
+    D, H = case.D, case.H
+
+    def uniform(*shape: int) -> np.ndarray:
+        return rng.uniform(-(H**-0.5), H**-0.5, shape).astype(np.float32)
+
+    params = lr.LSTMParams(uniform(D, 4 * H), uniform(H, 4 * H), uniform(4 * H))
+    x = rng.normal(size=(case.B, case.T, D)).astype(np.float32)
+    return Problem(case, x, params, uniform(H, 1), uniform(1))
+
+
+Run = Callable[[], np.ndarray]  # one forward pass; its output is [B,T,1] or [T,B,1]
+
+
+def with_lstm_ref(p: Problem) -> Run:
+    """The functional core, as a user calls it: checks of shapes and dtypes included."""
+
+    def run() -> np.ndarray:
+        hs = lr.lstm_forward(p.x, p.params, backend="numba").hs
+        return lr.dense_forward(hs, p.head, p.head_bias, backend="numba").y
+
+    return run
+
+
+def with_onnxruntime(p: Problem) -> Run:
+    """One LSTM node, time first, and the head as MatMul and Add. Gate order i, o, f, c."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    B, T, D, H = p.case
+
+    def gates_first(w: np.ndarray) -> np.ndarray:  # [..., 4H] in i, f, g, o -> [1, 4H, ...]
+        i, f, g, o = np.split(w.T, 4)
+        return np.concatenate([i, o, f, g])[None]
+
+    bias = gates_first(p.params.bias)
+    constants = {
+        "W": gates_first(p.params.kernel),
+        "R": gates_first(p.params.recurrent_kernel),
+        "B": np.concatenate([bias, np.zeros_like(bias)], axis=1),
+        "direction": np.array([1]),
+        "head": p.head,
+        "head_bias": p.head_bias,
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("LSTM", ["x", "W", "R", "B"], ["Y"], hidden_size=H),
+            helper.make_node("Squeeze", ["Y", "direction"], ["hs"]),
+            helper.make_node("MatMul", ["hs", "head"], ["product"]),
+            helper.make_node("Add", ["product", "head_bias"], ["y"]),
+        ],
+        "lstm_and_head",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [T, B, D])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [T, B, 1])],
+        [numpy_helper.from_array(np.ascontiguousarray(w), name) for name, w in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    feed = {"x": np.ascontiguousarray(p.x.swapaxes(0, 1))}
+    return lambda: session.run(["y"], feed)[0]
+
+
+def with_torch(p: Problem) -> Run:
+    """nn.LSTM, time first, and nn.Linear, in inference mode."""
+    import torch
+
+    torch.set_num_threads(1)
+    lstm = torch.nn.LSTM(p.case.D, p.case.H)
+    head = torch.nn.Linear(p.case.H, 1)
+    weights = {
+        lstm.weight_ih_l0: p.params.kernel.T,
+        lstm.weight_hh_l0: p.params.recurrent_kernel.T,
+        lstm.bias_ih_l0: p.params.bias,
+        lstm.bias_hh_l0: np.zeros_like(p.params.bias),
+        head.weight: p.head.T,
+        head.bias: p.head_bias,
+    }
+    x = torch.from_numpy(np.ascontiguousarray(p.x.swapaxes(0, 1)))
+    with torch.no_grad():
+        for parameter, value in weights.items():
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+    def run() -> np.ndarray:
+        with torch.inference_mode():
+            return head(lstm(x)[0]).numpy()
+
+    return run
+
+
+# What each contender needs besides lstm_ref, and how it runs a problem.
+CONTENDERS: dict[str, tuple[tuple[str, ...], Callable[[Problem], Run]]] = {
+    "lstm_ref": ((), with_lstm_ref),
+    "onnxruntime": (("onnxruntime", "onnx"), with_onnxruntime),
+    "torch": (("torch",), with_torch),
+}
+
+
+def present() -> list[str]:
+    """The contenders whose packages are installed; lstm_ref always is."""
+    return [name for name, (packages, _) in CONTENDERS.items() if all(map(installed, packages))]
+
+
+def installed(package: str) -> str | None:
+    """The package's version, None where it is absent."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def agree(case: Case, outputs: dict[str, np.ndarray]) -> None:
+    """Raise AssertionError unless all contenders computed the same thing (time-first as well)."""
+    ours = outputs["lstm_ref"]
+    for name, y in outputs.items():
+        y = y if name == "lstm_ref" else y.swapaxes(0, 1)
+        # The peers differ among themselves by some 1e-7 in each of H products of the head.
+        np.testing.assert_allclose(
+            y, ours, rtol=0, atol=5e-6, err_msg=f"{name} and lstm_ref differ at {case}"
+        )
+
+
+def time_case(case: Case, names: list[str], repeats: int) -> dict[str, float]:
+    """Seconds of one forward pass for each contender: the median over ``repeats`` rounds."""
+    p = problem(case)
+    runs = {name: CONTENDERS[name][1](p) for name in names}
+    agree(case, {name: run() for name, run in runs.items()})
+    calls = {name: calls_in_a_sample(run) for name, run in runs.items()}
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    for round_ in range(repeats):
+        turn = round_ % len(names)
+        for name in names[turn:] + names[:turn]:
+            samples[name].append(seconds(runs[name], calls[name]) / calls[name])
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+def calls_in_a_sample(run: Run) -> int:
+    """How many calls last ``SAMPLE`` seconds, found by doubling, which warms caches as well."""
+    calls = 1
+    while (elapsed := seconds(run, calls)) < SAMPLE / 2:
+        calls *= 2
+    return max(1, round(calls * SAMPLE / elapsed))
+
+
+def seconds(run: Run, calls: int) -> float:
+    """The time of that many calls."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        run()
+    return time.perf_counter() - start
+
+
+def cpu() -> str:
+    """The processor's name, as far as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def surroundings() -> dict[str, Any]:
+    """What the figures depend on besides the code."""
+    packages = ["numpy", "numba", *(name for name in CONTENDERS if name != "lstm_ref")]
+    return {
+        "cpu": cpu(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "versions": {"lstm_ref": lr.__version__, **{name: installed(name) for name in packages}},
+    }
+
+
+def print_surroundings(about: dict[str, Any]) -> None:
+    """The lines above the table."""
+    versions = {"Python": about["python"], **about["versions"]}
+    there = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    print(f"{about['cpu']}, {about['cores']} cores, load {about['load']}, one thread each, float32")
+    print(there)
+    for name in CONTENDERS:
+        if name not in present():
+            print(f"{name} is not installed: no figures for it")
+    print()
+
+
+def duration(value: float) -> str:
+    """Three digits and the unit they need."""
+    unit, scale = ("µs", 1e6) if value < 1e-3 else ("ms", 1e3) if value < 1 else ("s", 1)
+    return f"{value * scale:.3g} {unit}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Time the cases and print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="rounds (15)")
+    parser.add_argument(
+        "--case",
+        nargs="+",
+        metavar="B,T,D,H",
+        help="batch, steps, features, units",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    arguments = parser.parse_args(argv)
+    cases = [Case(*map(int, text.split(","))) for text in arguments.case or ()] or CASES
+
+    names, about, rows = present(), surroundings(), []
+    if not arguments.json:
+        print_surroundings(about)
+        header = "".join(f"{name:>13}" for name in names)
+        print(f"{'B×T×D':<18}{header}{'GFLOP/s':>10}{'ratio':>8}")
+    for case in cases:
+        times = time_case(case, names, arguments.repeats)
+        peers = [value for name, value in times.items() if name != "lstm_ref"]
+        ratio = times["lstm_ref"] / min(peers) if peers else None
+        gflops = case.flops / times["lstm_ref"] / 1e9
+        rows.append({"case": case._asdict(), "seconds": times, "gflops": gflops, "ratio": ratio})
+        if not arguments.json:
+            figures = "".join(f"{duration(times[name]):>13}" for name in names)
+            shown = "-" if ratio is None else f"{ratio:.2f}"
+            print(f"{case!s:<18}{figures}{gflops:>10.3g}{shown:>8}", flush=True)
+    if arguments.json:
+        json.dump({**about, "repeats": arguments.repeats, "cases": rows}, sys.stdout, indent=2)
+        print()
+    else:
+        print("\nGFLOP/s: of lstm_ref. ratio: lstm_ref to the fastest peer; below 1 it is faster.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
