@@ -78,10 +78,8 @@ def lstm_backward(
     d_h = np.zeros((B, H), x.dtype) if d_h is None else d_h
     d_c = np.zeros((B, H), x.dtype) if d_c is None else d_c
 
-    # The state before each step.
-    h_prev = np.concatenate([cache.h0[:, None], cache.h[:, :-1]], axis=1)[:, :T]
-    c_prev = np.concatenate([cache.c0[:, None], cache.c[:, :-1]], axis=1)[:, :T]
-
+    h_prev = before_each_step(cache.h0, cache.h)
+    c_prev = before_each_step(cache.c0, cache.c)
     d_z = np.empty((B, T, 4 * H), x.dtype)
     d_y = np.zeros((B, H), x.dtype)  # what later masked steps, repeating this output, send back
     for t in reversed(range(T)):
@@ -109,3 +107,8 @@ def lstm_backward(
         d_h0=d_h,
         d_c0=d_c,
     )
+
+
+def before_each_step(first: Array, states: Array) -> Array:
+    """The state [B,T,H] before each step: the initial one, then those after the earlier steps."""
+    return np.concatenate([first[:, None], states[:, :-1]], axis=1)[:, : states.shape[1]]

@@ -1,0 +1,57 @@
+"""Weight panels: weights laid out in the order in which the loops read them.
+
+A panel holds a few columns of a matrix, all its rows, one after the other, so that the product
+walks through memory in a straight line. L is the number of elements in a 64-byte vector.
+"""
+
+import math
+
+import numpy as np
+
+from lstm_ref.conventions import GATES, Array
+from lstm_ref.spec.parameters import LSTMParams
+
+VECTOR_BYTES = 64
+WIDE_PANEL = 4  # vectors side by side in a panel; narrow results take panels of 1
+
+
+def lanes(array: Array) -> int:
+    """L, how many elements of the array's dtype make a vector."""
+    return VECTOR_BYTES // array.dtype.itemsize
+
+
+def padded(columns: int, width: int) -> int:
+    """``columns`` rounded up to whole panels of ``width``."""
+    return math.ceil(columns / width) * width
+
+
+def gate_panels(weights: Array) -> Array:
+    """[K,4H] → [H_padded/L, K, 4, L]: the i, f, g, o columns of L units side by side."""
+    L = lanes(weights)
+    K, H = weights.shape[0], weights.shape[1] // len(GATES)
+    whole = np.zeros((K, len(GATES), padded(H, L)), weights.dtype)
+    whole[:, :, :H] = weights.reshape(K, len(GATES), H)
+    panels = whole.reshape(K, len(GATES), -1, L).transpose(2, 0, 1, 3)
+    return np.ascontiguousarray(panels)
+
+
+def lstm_panels(params: LSTMParams) -> tuple[Array, Array]:
+    """(W over U as [H_padded/L, D+H, 4, L], bias as [H_padded/L, 1, 4, L])."""
+    kernel = params.kernel
+    bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
+    stacked = np.concatenate([kernel, params.recurrent_kernel])
+    return gate_panels(stacked), gate_panels(bias[None])
+
+
+def panel_vectors(columns: int, L: int) -> int:
+    """How many vectors wide the panels of a result with so many columns are: 4, or 1 if narrow."""
+    return WIDE_PANEL if columns > 2 * L else 1
+
+
+def column_panels(matrix: Array, vectors: int) -> Array:
+    """[K,N] → [N_padded/width, K, width], width being ``vectors`` of L columns."""
+    width = vectors * lanes(matrix)
+    K, N = matrix.shape
+    whole = np.zeros((K, padded(N, width)), matrix.dtype)
+    whole[:, :N] = matrix
+    return np.ascontiguousarray(whole.reshape(K, -1, width).transpose(1, 0, 2))

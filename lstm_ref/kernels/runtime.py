@@ -1,0 +1,325 @@
+"""Compiles the loops once per machine, keeps the object code on disk, and calls it.
+
+A kernel is a C function: it takes pointers and 64-bit integers, and releases the GIL while it runs.
+Numba is imported only to compile one. What was compiled is kept as plain object code, one file a
+kernel, and loaded by llvmlite in later processes, which start without Numba.
+
+**What is kept, where, and how it is checked.** The folder is ``LSTM_REF_CACHE_DIR``, or
+``lstm_ref`` in the user's cache folder. It must belong to the user and be writable by no one else
+(0700 when made here); otherwise nothing is read from it or written to it. A file's name holds a
+hash of everything the code depends on: the sources of the loops, the versions of Numba and
+llvmlite, the processor, and Numba's settings. Its first bytes are the SHA-256 of the rest, checked
+before use. A file that is absent, truncated, damaged or foreign is compiled anew, never trusted.
+Files are written whole or not at all, so that several processes may compile at once.
+"""
+
+import ctypes
+import hashlib
+import inspect
+import json
+import os
+import stat
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from lstm_ref.conventions import Array
+
+KERNELS = {
+    "lstm_forward": "lstm",
+    "lstm_backward": "lstm",
+    "add_product": "product",
+    "activate": "activations",
+    "scale_by_derivative": "activations",
+}
+"""The compiled functions, and the modules of ``loops`` they are in."""
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+MAX_OBJECT_BYTES = 64 << 20
+
+_lock = threading.RLock()
+_loaded: dict[tuple[str, str], "Kernel"] = {}
+_keep_alive: list[Any] = []  # engines and compiled functions own the code that addresses point to
+
+
+@dataclass(frozen=True)
+class ObjectCode:
+    """A compiled kernel as bytes: the symbol to call, its parameters in order, and the code."""
+
+    symbol: str
+    parameters: tuple[str, ...]
+    code: bytes
+
+    def to_bytes(self) -> bytes:
+        header = json.dumps({"symbol": self.symbol, "parameters": self.parameters}).encode()
+        body = len(header).to_bytes(4, "little") + header + self.code
+        return hashlib.sha256(body).digest() + body
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "ObjectCode | None":
+        """The object code, or None when the bytes are not exactly what was written."""
+        digest, body = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != digest:
+            return None
+        end = 4 + int.from_bytes(body[:4], "little")
+        header = json.loads(body[4:end])
+        return ObjectCode(header["symbol"], tuple(header["parameters"]), body[end:])
+
+
+class Kernel:
+    """A compiled function, called with its parameters by name: arrays and integers.
+
+    Arrays must be C-contiguous and of the kernel's dtype, or bytes: the loops trust them.
+    """
+
+    def __init__(
+        self, name: str, dtype: np.dtype[Any], parameters: tuple[str, ...], function: Any
+    ) -> None:
+        self.name = name
+        self.dtype = dtype
+        self.parameters = parameters
+        self.function = function
+
+    def __call__(self, **arguments: Array | int) -> None:
+        if len(arguments) != len(self.parameters):
+            raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
+        self.function(*[self.pass_on(p, arguments[p]) for p in self.parameters])
+
+    def pass_on(self, parameter: str, value: Array | int) -> Any:
+        """A pointer to an array's first number, or a 64-bit integer."""
+        if isinstance(value, np.ndarray):
+            if not value.flags.c_contiguous or value.dtype not in (self.dtype, np.uint8):
+                raise TypeError(
+                    f"{self.name}: {parameter} must be contiguous and {self.dtype}, and is "
+                    f"{value.dtype} with strides {value.strides}"
+                )
+            return ctypes.c_void_p(value.ctypes.data)
+        return ctypes.c_int64(value)
+
+
+class InterpretedKernel(Kernel):
+    """The same function walked through by Python, when Numba's JIT is switched off."""
+
+    def pass_on(self, parameter: str, value: Array | int) -> Any:
+        super().pass_on(parameter, value)
+        return value.reshape(-1) if isinstance(value, np.ndarray) else value
+
+
+def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:
+    """The kernel of that name for float32 or float64, compiled or loaded at its first use."""
+    key = (name, dtype.name)
+    found = _loaded.get(key)
+    if found is None:
+        with _lock:
+            found = _loaded.get(key) or load(name, dtype)
+            _loaded[key] = found
+    return found
+
+
+def load(name: str, dtype: np.dtype[Any]) -> Kernel:
+    """The kernel from disk if it is there and sound; else everything missing is compiled."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        function = getattr(loops_module(name), name)
+        return InterpretedKernel(name, dtype, parameter_names(function), function)
+    folder = cache_folder()
+    kept = None if folder is None else read_object(folder / file_name(name, dtype))
+    if kept is not None:
+        return Kernel(name, dtype, kept.parameters, c_function(address_of(kept)))
+    for other, function in compile_all(dtype, folder).items():
+        _loaded.setdefault((other, dtype.name), function)
+    return _loaded[name, dtype.name]
+
+
+# Compiling
+
+
+def compile_all(dtype: np.dtype[Any], folder: Path | None) -> dict[str, Kernel]:
+    """Compile every kernel for a dtype that is not on disk yet, and keep it there."""
+    missing = [
+        name
+        for name in KERNELS
+        if (name, dtype.name) not in _loaded
+        and (folder is None or read_object(folder / file_name(name, dtype)) is None)
+    ]
+    start = time.perf_counter()
+    say(f"lstm_ref: compiling the {dtype} kernels for this processor, the first time only:")
+    kernels = {}
+    for name in missing:
+        say(f" {name}")
+        compiled, address = compile_kernel(name, dtype)
+        if folder is not None:
+            write_object(folder / file_name(name, dtype), compiled)
+        kernels[name] = Kernel(name, dtype, compiled.parameters, c_function(address))
+    say(f" ({time.perf_counter() - start:.1f} s)\n")
+    return kernels
+
+
+def compile_kernel(name: str, dtype: np.dtype[Any]) -> tuple[ObjectCode, int]:
+    """Compile one kernel as a C function: its object code, and its address in this process."""
+    import numba
+    from numba import types
+
+    function = getattr(loops_module(name), name).py_func
+    vector = import_module("lstm_ref.kernels.loops.vector")
+    kinds = {
+        vector.Buffer: types.CPointer(numba.from_dtype(dtype)),
+        vector.Bytes: types.CPointer(types.uint8),
+        vector.Size: types.int64,
+    }
+    hints = get_type_hints(function, include_extras=True)
+    parameters = parameter_names(function)
+    signature = types.void(*(kinds[hints[p]] for p in parameters))
+    compiled = numba.cfunc(signature, error_model="numpy")(function)
+    _keep_alive.append(compiled)
+    code = compiled._library._get_compiled_object()
+    return ObjectCode(compiled.native_name, parameters, code), compiled.address
+
+
+def loops_module(name: str) -> Any:
+    """The module that holds the source of a kernel. Importing it imports Numba."""
+    return import_module(f"lstm_ref.kernels.loops.{KERNELS[name]}")
+
+
+def parameter_names(function: Callable[..., None]) -> tuple[str, ...]:
+    """The names of a function's parameters, in order."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def say(text: str) -> None:
+    """Part of a line of progress, on standard error where there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+# Loading
+
+
+NUMBA_HELPERS = (
+    "NRT_Free",
+    "numba_do_raise",
+    "numba_gil_ensure",
+    "numba_gil_release",
+    "numba_runtime_build_excinfo_struct",
+    "numba_unpickle",
+)
+"""What Numba's wrapper would call if a kernel raised. None does; without Numba they need a name."""
+
+
+def address_of(kept: ObjectCode) -> int:
+    """Put object code into this process's memory; the address of its function."""
+    import llvmlite.binding as llvm
+
+    harmless = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
+    for helper in NUMBA_HELPERS:
+        if llvm.address_of_symbol(helper) is None:
+            llvm.add_symbol(helper, harmless)
+    machine = target().create_target_machine(jit=True)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(kept.code))
+    _keep_alive.append(engine)
+    return int(engine.get_function_address(kept.symbol))
+
+
+@cache
+def target() -> Any:
+    """LLVM's description of this machine."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple()
+
+
+def c_function(address: int) -> Any:
+    """The C function at an address; the GIL is released while it runs."""
+    return ctypes.CFUNCTYPE(None)(address)
+
+
+# The files
+
+
+def cache_folder() -> Path | None:
+    """The folder for object code, made if need be; None where there is no safe one."""
+    folder = Path(os.environ.get("LSTM_REF_CACHE_DIR") or user_cache() / "lstm_ref")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        return None
+    return folder
+
+
+def user_cache() -> Path:
+    """Where this system keeps a user's caches."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser()
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches").expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+
+
+def file_name(name: str, dtype: np.dtype[Any]) -> str:
+    return f"{name}-{dtype.name}-{environment_key(settings())[:24]}.kernel"
+
+
+def settings() -> Mapping[str, str]:
+    """Numba's settings in the environment; they may change what it compiles."""
+    return {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+
+
+def environment_key(numba_settings: Mapping[str, str]) -> str:
+    """A hash of everything that the object code depends on."""
+    return _environment_key(tuple(sorted(numba_settings.items())))
+
+
+@cache
+def _environment_key(numba_settings: tuple[tuple[str, str], ...]) -> str:
+    import llvmlite.binding as llvm
+
+    here = Path(__file__).parent
+    sources = [*sorted((here / "loops").glob("*.py")), here.parent / "spec" / "activations.py"]
+    parts = [
+        *(path.read_bytes() for path in sources),
+        version("numba"),
+        version("llvmlite"),
+        sys.version,
+        target().triple,
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+        numba_settings,
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def read_object(path: Path) -> ObjectCode | None:
+    """The object code in a file, or None when the file is not there, not whole or not ours."""
+    try:
+        status = path.lstat()
+        regular = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_OBJECT_BYTES
+        ours = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+        return ObjectCode.from_bytes(path.read_bytes()) if regular and ours else None
+    except OSError:
+        return None
+
+
+def write_object(path: Path, compiled: ObjectCode) -> None:
+    """Write a file whole or not at all; a folder that cannot be written to is no error."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(compiled.to_bytes())
+        os.replace(file.name, path)
+    except OSError:
+        pass
