@@ -10,8 +10,8 @@ machine hits all of them. A figure is the median over the rounds.
 
 import os
 
-# One thread each. The libraries read these when they are imported.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+# One thread each. The libraries read these when they are imported; the kernels use one anyway.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import argparse
