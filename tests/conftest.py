@@ -24,6 +24,7 @@ import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from lstm_ref.layers import session  # noqa: E402
 from tests.peers import OTHER_PLATFORM, in_ci  # noqa: E402
 
 # The default draws the same examples in every run: a red test is red for everybody.
@@ -58,6 +59,13 @@ def _seed_of(request: pytest.FixtureRequest) -> int:
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """The random numbers of one test."""
     return np.random.default_rng(_seed_of(request))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test starts as a new process does: no layer named, floatx float32; and seeded."""
+    monkeypatch.setattr(session, "_session", session._Session())
+    session.set_seed(_seed_of(request))
 
 
 @pytest.fixture(autouse=True)

@@ -2,12 +2,15 @@
 
 import doctest
 import importlib
+import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lstm_ref
+from lstm_ref.layers import session
 from tests.markdown_blocks import PageRunner, report
 from tests.peers import ROOT
 
@@ -27,7 +30,11 @@ def test_the_pages_are_found():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_block_of_the_page_runs_and_prints_what_it_says(page, tmp_path):
+def test_every_block_of_the_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
+    # As in a reader's new process, nothing is seeded: a page that needs a seed must set it.
+    monkeypatch.setattr(session, "_session", session._Session())
+    random.seed()
+    np.random.seed()
     failures = PageRunner(page, tmp_path, ROOT).run()
     assert not failures, "\n" + report(failures)
 
