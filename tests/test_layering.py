@@ -32,6 +32,7 @@ ROOMS = {
     "verify": "checks a model against finite differences and against others",
     "plots": "pictures of what a model does",
     # Keras' import paths: names re-exported from the rooms above, so that only imports change.
+    "config": "Keras' import path",
     "initializers": "Keras' import path",
     "losses": "Keras' import path",
     "metrics": "Keras' import path",

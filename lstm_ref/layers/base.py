@@ -75,8 +75,13 @@ class Layer:
         """The input shape that Keras 2's ``input_length`` and ``input_dim`` mean here."""
         return (None, input_dim) if input_length is None else (None, input_length, input_dim)
 
-    def create_weights(self, input_shape: Shape) -> None:
-        """Make the weights for inputs of this shape, with `add_weight`, in Keras' order."""
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
+        """The weights for inputs of this shape, by name and in Keras' order. None by default."""
+        return {}
+
+    def first_weight(self, name: str, shape: tuple[int, ...]) -> Array:
+        """A weight before training."""
+        raise NotImplementedError
 
     def check_input(self, shape: Shape) -> None:
         """Raise ShapeError when inputs of this shape do not belong here."""
@@ -122,19 +127,24 @@ class Layer:
         self.check_input(array.shape)
         return array
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the weights for inputs of this shape, batch axis included. Once only."""
+    def build(
+        self, input_shape: Sequence[int | None], weights: Mapping[str, Array] | None = None
+    ) -> None:
+        """Make the weights for inputs of this shape, batch axis included. Once only.
+
+        Args:
+            input_shape: with None for lengths that are not known.
+            weights: given values, by name; None for those of the initializers.
+        """
         if self.built:
             return
         shape = tuple(input_shape)
         self.check_input(shape)
-        self.create_weights(shape)
+        for name, weight_shape in self.weight_shapes(shape).items():
+            value = self.first_weight(name, weight_shape) if weights is None else weights[name]
+            self._weights[name] = value.astype(self.dtype, copy=False)
         self.build_shape = shape
         self.built = True
-
-    def add_weight(self, name: str, value: Array) -> None:
-        """Give the layer one more weight, beginning as ``value``."""
-        self._weights[name] = value.astype(self.dtype, copy=False)
 
     @property
     def params(self) -> Mapping[str, Array]:

@@ -62,12 +62,17 @@ class Dense(Layer):
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
-    def create_weights(self, input_shape: Shape) -> None:
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         """kernel [H,K] and bias [K]."""
-        features = int(input_shape[-1] or 0)
-        self.add_weight("kernel", self.kernel_initializer((features, self.units), self.dtype))
+        shapes: dict[str, tuple[int, ...]] = {"kernel": (int(input_shape[-1] or 0), self.units)}
         if self.use_bias:
-            self.add_weight("bias", self.bias_initializer((self.units,), self.dtype))
+            shapes["bias"] = (self.units,)
+        return shapes
+
+    def first_weight(self, name: str, shape: tuple[int, ...]) -> Array:
+        """From the initializer of that weight."""
+        initializer = self.kernel_initializer if name == "kernel" else self.bias_initializer
+        return initializer(shape, self.dtype)
 
     def check_input(self, shape: Shape) -> None:
         """At least (batch, features), with the feature count of the weights."""

@@ -144,21 +144,30 @@ class LSTM(Layer):
                 "rows, or build another model for this batch size"
             )
 
-    def create_weights(self, input_shape: Shape) -> None:
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         """kernel [D,4H], recurrent_kernel [H,4H] and bias [4H]."""
-        D, H = int(input_shape[-1] or 0), self.units
-        width = len(GATES) * H
-        self.add_weight("kernel", self.kernel_initializer((D, width), self.dtype))
-        self.add_weight("recurrent_kernel", self.recurrent_initializer((H, width), self.dtype))
+        width = len(GATES) * self.units
+        shapes: dict[str, tuple[int, ...]] = {
+            "kernel": (int(input_shape[-1] or 0), width),
+            "recurrent_kernel": (self.units, width),
+        }
         if self.use_bias:
-            self.add_weight("bias", self._first_bias())
+            shapes["bias"] = (width,)
+        return shapes
 
-    def _first_bias(self) -> Array:
+    def first_weight(self, name: str, shape: tuple[int, ...]) -> Array:
+        """From the initializer of that weight."""
+        if name == "bias":
+            return self._first_bias(shape)
+        initializer = self.kernel_initializer if name == "kernel" else self.recurrent_initializer
+        return initializer(shape, self.dtype)
+
+    def _first_bias(self, shape: tuple[int, ...]) -> Array:
         """The bias before training. The forget gate's 1 keeps the cell state at first."""
-        H = self.units
         if not self.unit_forget_bias:
-            return self.bias_initializer((len(GATES) * H,), self.dtype)
-        bias = np.empty(len(GATES) * H, self.dtype)
+            return self.bias_initializer(shape, self.dtype)
+        H = self.units
+        bias = np.empty(shape, self.dtype)
         i, f, g, o = split_gates(bias)
         i[:] = self.bias_initializer((H,), self.dtype)
         f[:] = 1

@@ -1,0 +1,322 @@
+"""Layers in a row: their shapes, their weights, and the two passes through all of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lstm_ref.checks import real_array
+from lstm_ref.conventions import Array
+from lstm_ref.errors import ShapeError, UnsupportedError
+from lstm_ref.layers.base import Layer, Shape
+from lstm_ref.layers.input import InputLayer
+from lstm_ref.layers.lstm import LSTM
+from lstm_ref.layers.masking import Masking
+
+
+class Stack:
+    """The layers of a `lstm_ref.model.Sequential`, without its training and its files.
+
+    Args:
+        layers: to begin with; see `add`.
+        name: for messages.
+    """
+
+    def __init__(self, layers: Sequence[Layer], name: str) -> None:
+        self.name = name
+        self._stack: list[Layer] = []
+        for layer in layers:
+            self.add(layer)
+
+    # The layers.
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the `Input`."""
+        return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
+
+    def add(self, layer: Layer) -> None:
+        """Put one more layer at the end; it is built if the shape of its input is known.
+
+        Raises:
+            TypeError: not a layer.
+            ValueError: a name that is taken, or an `Input` that is not first.
+            UnsupportedError: an LSTM with return_state, whose three outputs no layer could read.
+        """
+        before = list(self._stack)
+        self._append(layer)
+        try:
+            if isinstance(self._stack[0], InputLayer):
+                self._build_layers()
+        except ShapeError:
+            self._stack = before
+            raise
+
+    def _append(self, layer: Layer) -> None:
+        """`add` without building anything."""
+        if not isinstance(layer, Layer):
+            raise TypeError(f"a Sequential is made of layers of lstm_ref, and {layer!r} came")
+        if any(layer.name == other.name for other in self._stack):
+            raise ValueError(
+                f"the model has a layer named {layer.name!r} already: give this one another name"
+            )
+        if isinstance(layer, InputLayer) and self._stack:
+            raise ValueError("the Input comes first in a Sequential, and there is one")
+        if isinstance(layer, LSTM) and layer.return_state:
+            raise UnsupportedError(
+                f"layer {layer.name!r} has return_state=True, so it gives three arrays, and a "
+                "Sequential passes one on: call the layer by itself to get its state"
+            )
+        if not self._stack and layer.declared_shape and not isinstance(layer, InputLayer):
+            self._stack.append(InputLayer(batch_shape=layer.declared_shape))
+        self._stack.append(layer)
+
+    def pop(self) -> Layer:
+        """Take the last layer off."""
+        if not self.layers:
+            raise ValueError(f"the model {self.name!r} has no layers to take off")
+        return self._stack.pop()
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that place in `layers`."""
+        if index is not None:
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self.layers)
+        raise ValueError(f"there is no layer {name!r}; there are {names}")
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make the weights for inputs of this shape, batch axis included: (None, 10, 1)."""
+        if not self._stack:
+            raise ValueError(f"the model {self.name!r} has no layers to build")
+        if not isinstance(self._stack[0], InputLayer):
+            self.compute_output_shape(tuple(input_shape))  # before anything is changed
+            self._stack.insert(0, InputLayer(batch_shape=input_shape))
+        elif self.input_shape != tuple(input_shape):
+            raise ShapeError(
+                f"the model {self.name!r} has the input shape {self.input_shape} already, and "
+                f"cannot be built for {tuple(input_shape)}"
+            )
+        self._build_layers()
+
+    def _build_layers(self) -> None:
+        shape = self.input_shape
+        for layer in self.layers:
+            layer.check_input(shape)
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    @property
+    def built(self) -> bool:
+        """Whether every layer has its weights."""
+        return bool(self.layers) and all(layer.built for layer in self.layers)
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of the input, batch axis included, unknown lengths None."""
+        first = self._stack[0] if self._stack else None
+        if not isinstance(first, InputLayer):
+            raise AttributeError(f"the model {self.name!r} has no input shape before it is built")
+        return first.batch_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the prediction, batch axis included, unknown lengths None."""
+        return self.compute_output_shape(self.input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape that comes out for an input of this shape, which must fit every layer."""
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            layer.check_input(shape)
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    # Weights.
+
+    def named_weights(self) -> dict[str, Array]:
+        """Every weight by its whole name, ``"lstm/kernel"``, in Keras' order."""
+        return {
+            f"{layer.name}/{name}": weight
+            for layer in self.layers
+            for name, weight in layer.params.items()
+        }
+
+    @property
+    def weights(self) -> list[Array]:
+        """All weights as read-only arrays, layer by layer."""
+        return [weight for layer in self.layers for weight in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        """Those that ``fit`` changes."""
+        return [weight for layer in self.layers for weight in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        """Those that ``fit`` leaves alone."""
+        return [weight for layer in self.layers for weight in layer.non_trainable_weights]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether ``fit`` changes any layer. Setting it sets it for every layer."""
+        return any(layer.trainable for layer in self.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = bool(value)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights, layer by layer, in Keras' order."""
+        return [weight for layer in self.layers for weight in layer.get_weights()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Copy these arrays into the model, in the order of `get_weights`.
+
+        Raises:
+            ShapeError: another number of arrays, or one of another shape, naming the weight.
+        """
+        if not self.built:
+            raise ShapeError(
+                f"the model {self.name!r} has no weights yet: build it first, for example "
+                "model.build((None, time, features)), or begin it with an Input"
+            )
+        names = self.named_weights()
+        if len(weights) != len(names):
+            raise ShapeError(
+                f"the model takes {len(names)} arrays, {', '.join(names)}, and {len(weights)} came"
+            )
+        self.assign_params(
+            {name: np.array(weight) for name, weight in zip(names, weights, strict=True)}
+        )
+
+    def load_named_weights(self, input_shape: Shape, weights: Mapping[str, Array]) -> None:
+        """Build the model with these weights, named as in `named_weights`.
+
+        All shapes are compared before anything is made of their size.
+
+        Raises:
+            ShapeError: a weight is missing, too many, or of another shape than its layer needs.
+        """
+        wanted: dict[str, tuple[int, ...]] = {}
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            layer.check_input(shape)
+            for name, weight_shape in layer.weight_shapes(shape).items():
+                wanted[f"{layer.name}/{name}"] = weight_shape
+            shape = layer.compute_output_shape(shape)
+        given = {name: weight.shape for name, weight in weights.items()}
+        if given != wanted:
+            name = next(n for n in (*wanted, *given) if given.get(n) != wanted.get(n))
+            raise ShapeError(
+                f"the weight {name} has shape {given.get(name, 'none')}, and the layers of the "
+                f"model need {wanted.get(name, 'none')}"
+            )
+        if not isinstance(self._stack[0], InputLayer):
+            self._stack.insert(0, InputLayer(batch_shape=input_shape))
+        if self.input_shape != (shape := tuple(input_shape)):
+            raise ShapeError(f"the Input has the shape {self.input_shape}, and the model {shape}")
+        for layer in self.layers:
+            layer.build(
+                shape, {n: weights[f"{layer.name}/{n}"] for n in layer.weight_shapes(shape)}
+            )
+            shape = layer.compute_output_shape(shape)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        return sum(layer.count_params() for layer in self.layers)
+
+    # What training and prediction ask of a model.
+
+    def prepare(self, x: Any, batch_size: int | None) -> Array:
+        """``x`` as the array the first layer reads; builds a model that is not built.
+
+        A declared last axis of 1 may be missing from x, as in Keras.
+        """
+        if not self.layers:
+            raise ValueError(f"the model {self.name!r} has no layers")
+        first = self._stack[0]
+        data = first.read(x) if isinstance(first, InputLayer) else x
+        array = real_array(data, "x", np.dtype(self.layers[0].dtype))
+        if not self.built:
+            self.build((_fixed_batch(len(array), batch_size), *array.shape[1:]))
+        axes, last = len(self.input_shape), self.input_shape[-1]
+        if last == 1 and array.ndim == axes - 1:
+            array = array[..., None]
+        elif array.ndim == axes + 1 and array.shape[-1] == 1:
+            array = array[..., 0]
+        rows = min(len(array), batch_size or len(array))
+        self.compute_output_shape((rows, *array.shape[1:]))
+        return array
+
+    def prediction_like(self, x: Array, rows: int) -> Array:
+        """An empty array of the prediction's shape and dtype."""
+        shape = self.layers[0].build_shape
+        fixed = shape[0] if shape else None
+        _, *rest = self.compute_output_shape((fixed, *x.shape[1:]))
+        return np.empty((rows, *(int(n or 0) for n in rest)), self.layers[-1].dtype)
+
+    def run(
+        self, x: Array, training: bool, keep_cache: bool, mask: Array | None = None
+    ) -> tuple[Array, Array | None, list[Any]]:
+        """The prediction for one batch, its mask or None, and the caches."""
+        caches: list[Any] = []
+        for layer in self.layers:
+            layer.check_input(x.shape)
+            y, cache = layer.forward(x, mask, training, keep_cache)
+            mask = layer.compute_mask(x, mask)
+            caches.append(cache)
+            x = y
+        return x, mask, caches
+
+    def backpropagate(self, d_y: Array, caches: list[Any]) -> dict[str, Array]:
+        """The gradients on the trainable weights by name."""
+        gradients: dict[str, Array] = {}
+        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
+            d_y, of_layer = layer.backward(d_y, cache)
+            if layer.trainable:
+                gradients.update((f"{layer.name}/{name}", g) for name, g in of_layer.items())
+        return gradients
+
+    def trainable_params(self) -> dict[str, Array]:
+        """The trainable weights by name."""
+        frozen = {layer.name for layer in self.layers if not layer.trainable}
+        return {
+            name: weight
+            for name, weight in self.named_weights().items()
+            if name.rpartition("/")[0] not in frozen
+        }
+
+    def assign_params(self, weights: Mapping[str, Array]) -> None:
+        """Replace weights by name."""
+        by_name = {layer.name: layer for layer in self.layers}
+        for whole, weight in weights.items():
+            layer, _, name = whole.rpartition("/")
+            by_name[layer].assign({name: weight})
+
+    def makes_masks(self) -> bool:
+        """Whether there is a `Masking`."""
+        return any(isinstance(layer, Masking) for layer in self.layers)
+
+    # Called directly.
+
+    def __call__(self, x: Any, training: bool = False, mask: Any = None) -> Array:
+        """The prediction for x as one batch; ``mask`` [B,T] goes to the first layer."""
+        x = self.prepare(x, None)
+        y, _, _ = self.run(x, training, keep_cache=False, mask=mask)
+        return y
+
+    def reset_states(self) -> None:
+        """Let every stateful layer's next batch begin from zeros."""
+        for layer in self.layers:
+            if isinstance(layer, LSTM):
+                layer.reset_state()
+
+
+def _fixed_batch(rows: int, batch_size: int | None) -> int | None:
+    """The batch axis of a model that is built from its data: known where all batches are alike."""
+    batch = min(rows, batch_size or rows)
+    return batch if batch and rows % batch == 0 else None

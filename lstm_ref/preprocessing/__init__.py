@@ -1,0 +1,1 @@
+"""``keras.preprocessing``, the part that prepares sequences."""

@@ -1,0 +1,104 @@
+"""The line that fills while something runs, in Keras' form.
+
+``verbose`` is 0 for silence, 1 for a bar, 2 for one line at the end, and "auto" for a bar on a
+terminal or in a notebook and silence elsewhere, so that nothing is written into pipes and logs
+that did not ask for it. (Keras' "auto" is always 1.)
+"""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Literal, Self
+
+Verbose = Literal["auto"] | int
+"""What ``fit``, ``evaluate`` and ``predict`` take as ``verbose``."""
+
+
+def verbosity(verbose: Verbose) -> int:
+    """0, 1 or 2.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if verbose == "auto":
+        return 1 if interactive() else 0
+    if verbose not in (0, 1, 2):
+        raise ValueError(f"verbose={verbose!r}: 'auto', 0, 1 or 2 is needed")
+    return int(verbose)
+
+
+def interactive() -> bool:
+    """Whether a line can be redrawn where output goes: a terminal, or a notebook."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules
+
+
+def say(line: str) -> None:
+    """Write a line of its own."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Progress:
+    """One run over `steps` batches: ``with Progress(...) as progress: progress.advance(logs)``."""
+
+    def __init__(self, steps: int, verbose: int) -> None:
+        self.steps, self.verbose = steps, verbose
+        self._done = 0
+        self._logs: dict[str, float] = {}
+        self._started = time.perf_counter()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        if self.verbose == 1 and interactive():
+            from tqdm import tqdm  # only where a bar is drawn: importing the package stays light
+
+            self._bar = tqdm(
+                total=self.steps,
+                file=sys.stdout,
+                bar_format="{n_fmt}/{total_fmt} {bar:20} {desc}",
+                ascii=" ━",
+            )
+        return self
+
+    def advance(self, logs: dict[str, float] | None = None) -> None:
+        """One batch more; ``logs`` are the averages so far."""
+        self._done += 1
+        self._logs = logs or {}
+        if self._bar is not None:
+            self._bar.set_description_str(self._trailer(), refresh=False)
+            self._bar.update(1)
+
+    def finish(self, logs: dict[str, float]) -> None:
+        """What the finished line shows."""
+        self._logs = logs
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.set_description_str(self._trailer(), refresh=True)
+            self._bar.close()
+        elif kind is None and self.verbose:
+            separator = " - " if self.verbose == 2 else " " + "━" * 20 + " "
+            say(f"{self._done}/{self.steps}{separator}{self._trailer()}")
+
+    def _trailer(self) -> str:
+        """Time taken, time a step, and the numbers: ``1s 12ms/step - loss: 0.1234``."""
+        elapsed = time.perf_counter() - self._started
+        times = [f"{elapsed:.0f}s", f"{_duration(elapsed / max(self._done, 1))}/step"]
+        parts = [(" - " if self.verbose == 2 else " ").join(times)]
+        parts += [f"{name}: {_number(value)}" for name, value in self._logs.items()]
+        return " - ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.0f}s"
+    return f"{seconds * 1e3:.0f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) > 1e-3 else f"{value:.4e}"
