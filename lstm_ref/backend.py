@@ -9,6 +9,7 @@ opened when first needed. All shapes and dtypes are checked here, once.
 
 import os
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -49,10 +50,9 @@ def resolve(backend: str, dtype: np.dtype[Any]) -> str:
     if backend not in ("auto", "numba", "numpy"):
         raise ValueError(f"{source} is {backend!r}: 'auto', 'numba' or 'numpy' is needed")
     if backend == "auto":
-        has_kernels = dtype in DTYPES and find_spec("numba") is not None
-        return "numba" if has_kernels else "numpy"
+        return "numba" if dtype in DTYPES and numba_is_installed() else "numpy"
     if backend == "numba":
-        if find_spec("numba") is None:
+        if not numba_is_installed():
             raise MissingExtraError("numba")
         if dtype not in DTYPES:
             raise DTypeError(
@@ -60,6 +60,12 @@ def resolve(backend: str, dtype: np.dtype[Any]) -> str:
                 "use backend='numpy'"
             )
     return backend
+
+
+@cache
+def numba_is_installed() -> bool:
+    """Whether Numba can be imported; found out without importing it."""
+    return find_spec("numba") is not None
 
 
 def twins(backend: str, module: Literal["activations", "dense", "lstm"]) -> Any:
@@ -105,11 +111,12 @@ def lstm_forward(
     config = LSTMConfig() if config is None else config
     if config.masked_output not in MASKED_OUTPUTS:
         raise ValueError(f"masked_output is {config.masked_output!r}: 'hold' or 'zero' is needed")
-    config = replace(
-        config,
-        activation=activations.activation_name(config.activation),
-        recurrent_activation=activations.activation_name(config.recurrent_activation),
-    )
+    names = [
+        activations.activation_name(name)
+        for name in (config.activation, config.recurrent_activation)
+    ]
+    if names != [config.activation, config.recurrent_activation]:
+        config = replace(config, activation=names[0], recurrent_activation=names[1])
     x = sequence_batch(x, dtype, D)
     B, T = x.shape[:2]
     mask = None if mask is None else step_mask(mask, B, T)

@@ -37,13 +37,14 @@ def lstm_forward(
     x = np.ascontiguousarray(x)
     H_padded = padded(H, lanes(x))
 
-    h = np.zeros((2, B, H_padded), dtype)  # before even and before odd steps
+    xh = np.zeros((2, B, D + H_padded), dtype)  # x_t and h_{t-1}, for even and for odd steps
     c = np.zeros((B, H_padded), dtype)
+    h_even, h_odd = xh[0, :, D : D + H], xh[1, :, D : D + H]
     if h0 is not None:
-        h[0, :, :H] = h0
+        h_even[:] = h0
     if c0 is not None:
         c[:, :H] = c0
-    h0, c0 = h[0, :, :H].copy(), c[:, :H].copy()
+    h0, c0 = h_even.copy(), c[:, :H].copy()
 
     hs = np.empty((B, T, H), dtype)
     cached = (B, T) if keep_cache else (0, 0)
@@ -56,7 +57,7 @@ def lstm_forward(
         mask=NOTHING if mask is None else as_bytes(mask),
         panels=panels,
         bias=bias,
-        h=h,
+        xh=xh,
         c=c,
         hs=hs,
         z_cache=z,
@@ -73,7 +74,7 @@ def lstm_forward(
         zero_output=int(config.masked_output == "zero"),
         keep_cache=int(keep_cache),
     )
-    h_final, c_final = h[T % 2, :, :H].copy(), c[:, :H].copy()
+    h_final, c_final = (h_odd if T % 2 else h_even).copy(), c[:, :H].copy()
     if not keep_cache:
         return LSTMOutput(hs, h_final, c_final)
     cache = LSTMCache(

@@ -46,6 +46,7 @@ KERNELS = {
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 MAX_OBJECT_BYTES = 64 << 20
+BYTE = np.dtype(np.uint8)
 
 _lock = threading.RLock()
 _loaded: dict[tuple[str, str], "Kernel"] = {}
@@ -93,26 +94,30 @@ class Kernel:
     def __call__(self, **arguments: Array | int) -> None:
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
-        self.function(*[self.pass_on(p, arguments[p]) for p in self.parameters])
+        values = [arguments[p] for p in self.parameters]
+        for parameter, value in zip(self.parameters, values, strict=True):
+            if isinstance(value, np.ndarray):
+                self.check(parameter, value)
+        self.run(values)
 
-    def pass_on(self, parameter: str, value: Array | int) -> Any:
-        """A pointer to an array's first number, or a 64-bit integer."""
-        if isinstance(value, np.ndarray):
-            if not value.flags.c_contiguous or value.dtype not in (self.dtype, np.uint8):
-                raise TypeError(
-                    f"{self.name}: {parameter} must be contiguous and {self.dtype}, and is "
-                    f"{value.dtype} with strides {value.strides}"
-                )
-            return ctypes.c_void_p(value.ctypes.data)
-        return ctypes.c_int64(value)
+    def check(self, parameter: str, array: Array) -> None:
+        """Refuse an array the loops would misread."""
+        if not array.flags.c_contiguous or array.dtype not in (self.dtype, BYTE):
+            raise TypeError(
+                f"{self.name}: {parameter} must be contiguous and {self.dtype}, and is "
+                f"{array.dtype} with strides {array.strides}"
+            )
+
+    def run(self, values: list[Array | int]) -> None:
+        """Call the C function; ctypes passes whole numbers as 64 bits, addresses among them."""
+        self.function(*[v.ctypes.data if isinstance(v, np.ndarray) else v for v in values])
 
 
 class InterpretedKernel(Kernel):
     """The same function walked through by Python, when Numba's JIT is switched off."""
 
-    def pass_on(self, parameter: str, value: Array | int) -> Any:
-        super().pass_on(parameter, value)
-        return value.reshape(-1) if isinstance(value, np.ndarray) else value
+    def run(self, values: list[Array | int]) -> None:
+        self.function(*[v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values])
 
 
 def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:
@@ -134,7 +139,7 @@ def load(name: str, dtype: np.dtype[Any]) -> Kernel:
     folder = cache_folder()
     kept = None if folder is None else read_object(folder / file_name(name, dtype))
     if kept is not None:
-        return Kernel(name, dtype, kept.parameters, c_function(address_of(kept)))
+        return Kernel(name, dtype, kept.parameters, c_function(address_of(kept), kept.parameters))
     for other, function in compile_all(dtype, folder).items():
         _loaded.setdefault((other, dtype.name), function)
     return _loaded[name, dtype.name]
@@ -159,7 +164,9 @@ def compile_all(dtype: np.dtype[Any], folder: Path | None) -> dict[str, Kernel]:
         compiled, address = compile_kernel(name, dtype)
         if folder is not None:
             write_object(folder / file_name(name, dtype), compiled)
-        kernels[name] = Kernel(name, dtype, compiled.parameters, c_function(address))
+        kernels[name] = Kernel(
+            name, dtype, compiled.parameters, c_function(address, compiled.parameters)
+        )
     say(f" ({time.perf_counter() - start:.1f} s)\n")
     return kernels
 
@@ -241,9 +248,9 @@ def target() -> Any:
     return llvm.Target.from_default_triple()
 
 
-def c_function(address: int) -> Any:
+def c_function(address: int, parameters: tuple[str, ...]) -> Any:
     """The C function at an address; the GIL is released while it runs."""
-    return ctypes.CFUNCTYPE(None)(address)
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(parameters))(address)
 
 
 # The files

@@ -7,8 +7,10 @@ nearest cache. States are padded to whole panels [B, H_padded]; what is in the p
 like the rest and never read by anything real.
 """
 
+from typing import Any
+
 from lstm_ref.kernels.loops.activations import activate, scale_by_derivative
-from lstm_ref.kernels.loops.product import PANEL_VECTORS, TILE_ROWS, add_product_tile
+from lstm_ref.kernels.loops.product import PANEL_VECTORS, TILE_ROWS, add_panels
 from lstm_ref.kernels.loops.vector import (
     Buffer,
     Bytes,
@@ -22,7 +24,12 @@ from lstm_ref.kernels.loops.vector import (
     stack_vectors,
 )
 
-TILE_VECTORS = TILE_ROWS * PANEL_VECTORS
+GROUP = 8
+"""Vectors of hidden units worked on at a time: enough for the activations to run at full speed.
+
+They are rows of a batch, or, when the batch has few rows, panels of the same row.
+"""
+GATE_GROUP = PANEL_VECTORS * GROUP
 
 
 @loop
@@ -31,7 +38,7 @@ def lstm_forward(
     mask: Bytes,
     panels: Buffer,
     bias: Buffer,
-    h: Buffer,
+    xh: Buffer,
     c: Buffer,
     hs: Buffer,
     z_cache: Buffer,
@@ -50,103 +57,117 @@ def lstm_forward(
 ) -> None:
     """All time steps of a batch.
 
-    x[B,T,D]; mask[B,T], read when ``masked``; panels[H_padded/L, D+H, 4, L]; bias in the same
-    panels [H_padded/L, 4, L]; h[2,B,H_padded], the state before even and odd steps, the initial
-    one first; c[B,H_padded], updated in place; hs[B,T,H]. The caches, [B,T,4H], [B,T,4H], [B,T,H],
-    [B,T,H], are written when ``keep_cache``.
+    x[B,T,D]; mask[B,T], read when ``masked``; panels[H_padded/L, D+H, 4, L], W above U; bias
+    [H_padded/L, 4, L] likewise; xh[2,B,D+H_padded], rows of x_t followed by h_{t-1}, for even and
+    for odd steps, with h0 in the first; c[B,H_padded], updated in place; hs[B,T,H]. The caches,
+    [B,T,4H], [B,T,4H], [B,T,H], [B,T,H], are written when ``keep_cache``.
     """
-    L = lanes(h)
+    L = lanes(xh)
     panel_width = PANEL_VECTORS * L
     panel_count = (H + L - 1) // L
     H_padded = panel_count * L
-    tile = stack_vectors(h, TILE_VECTORS)  # z, then the gates after activation: [4, rows, L]
-    h_new = stack_vectors(h, TILE_ROWS)  # φ(c_t), then h_t: [rows, L]
-    c_new = stack_vectors(h, TILE_ROWS)
+    K = D + H
+    panel_size = K * panel_width
+    row_size = D + H_padded
+    group_size = GROUP // min(B, TILE_ROWS) if B else 1  # panels taken together
+    z = stack_vectors(xh, GATE_GROUP)  # [4, panels, rows, L]: z, then i, f, g, o in its place
+    h_new = stack_vectors(xh, GROUP)  # [panels, rows, L]: φ(c_t), then h_t
+    c_new = stack_vectors(xh, GROUP)
 
     for t in range(T):
-        h_before = at(h, (t % 2) * B * H_padded)  # the two halves of h take turns
-        h_after = at(h, (1 - t % 2) * B * H_padded)
-        for n in range(panel_count):
-            unit = n * L
-            width = min(H - unit, L)  # units of this panel that are real
-            W = at(panels, n * (D + H) * panel_width)
-            U = at(W, D * panel_width)
-            b = 0
-            while b < B:
+        xh_t = at(xh, (t % 2) * B * row_size)  # the two halves of xh take turns
+        h_before, h_after = at(xh_t, D), at(xh, (1 - t % 2) * B * row_size + D)
+        for b in range(B):
+            copy_numbers(at(xh_t, b * row_size), at(x, (b * T + t) * D), D)
+        for first in range(0, panel_count, group_size):
+            group = min(panel_count - first, group_size)
+            WU = at(panels, first * panel_size)
+            for b in range(0, B, TILE_ROWS):
                 rows = min(B - b, TILE_ROWS)
-                count = rows * L
-                i, f, g, o = tile, at(tile, count), at(tile, 2 * count), at(tile, 3 * count)
+                count = group * rows * L
+                i, f, g, o = z, at(z, count), at(z, 2 * count), at(z, 3 * count)
+                where = (b, t, T, H, first * L, rows, group)
 
-                # [EQ 1] z = x_t W + h_{t-1} U + b
                 for v in range(PANEL_VECTORS):
-                    for m in range(rows):
-                        copy_vector(tile, v * count + m * L, bias, n * panel_width + v * L)
-                x_t, h_t = at(x, (b * T + t) * D), at(h_before, b * H_padded)
-                add_product_tile(tile, L, count, x_t, T * D, 1, W, panel_width, D, rows)
-                add_product_tile(tile, L, count, h_t, H_padded, 1, U, panel_width, H, rows)
+                    for n in range(group):
+                        for m in range(rows):
+                            to_z = v * count + (n * rows + m) * L
+                            copy_vector(z, to_z, bias, ((first + n) * PANEL_VECTORS + v) * L)
+                add_panels(  # [EQ 1] z = (x_t, h_{t-1}) (W over U) + b
+                    z, L, count, rows * L, at(xh_t, b * row_size), row_size, 1,
+                    WU, panel_width, panel_size, K, rows, group,
+                )  # fmt: skip
                 if keep_cache:
-                    store_gates(z_cache, tile, mask, masked, b, t, T, H, unit, width, rows)
+                    store_gates(z_cache, z, mask, masked, where)
 
                 activate(recurrent_activation, i, 2 * count)  # [EQ 2] i and f lie side by side
                 activate(activation, g, count)  # [EQ 3]
-                for m in range(rows):
-                    c_old = at(c, (b + m) * H_padded + unit)
-                    for u in range(L):
-                        k = m * L + u
-                        c_new[k] = fma(f[k], c_old[u], i[k] * g[k])  # [EQ 4]
-                        h_new[k] = c_new[k]
+                for n in range(group):
+                    for m in range(rows):
+                        c_old = at(c, (b + m) * H_padded + (first + n) * L)
+                        for u in range(L):
+                            k = (n * rows + m) * L + u
+                            c_new[k] = fma(f[k], c_old[u], i[k] * g[k])  # [EQ 4]
+                            h_new[k] = c_new[k]
                 activate(recurrent_activation, o, count)  # [EQ 5]
                 activate(activation, h_new, count)
                 for k in range(count):
                     h_new[k] = o[k] * h_new[k]  # [EQ 6]
                 if keep_cache:
-                    store_gates(gates_cache, tile, mask, masked, b, t, T, H, unit, width, rows)
+                    store_gates(gates_cache, z, mask, masked, where)
 
-                for m in range(rows):
-                    step = (b + m) * T + t
-                    state = (b + m) * H_padded + unit
-                    y = at(hs, step * H + unit)
-                    if masked == 0 or mask[step] != 0:
-                        copy_vector(h_after, state, h_new, m * L)
-                        copy_vector(c, state, c_new, m * L)
-                        for u in range(width):
-                            y[u] = h_new[m * L + u]  # [EQ 16]
-                    else:
-                        copy_vector(h_after, state, h_before, state)  # [EQ 15] and c stays
-                        for u in range(width):  # [EQ 16]
-                            y[u] = real(y[u], 0.0) if zero_output or t == 0 else y[u - H]
-                    if keep_cache:
-                        h_row, c_row = at(h_cache, step * H + unit), at(c_cache, step * H + unit)
-                        for u in range(width):
-                            h_row[u] = h_after[state + u]
-                            c_row[u] = c[state + u]
-                b += rows
+                for n in range(group):
+                    for m in range(rows):
+                        step = (b + m) * T + t
+                        unit = (first + n) * L
+                        h_at, c_at = (b + m) * row_size + unit, (b + m) * H_padded + unit
+                        y = at(hs, step * H + unit)
+                        width = min(H - unit, L)  # units of this panel that are real
+                        if masked == 0 or mask[step] != 0:
+                            new = (n * rows + m) * L
+                            copy_vector(h_after, h_at, h_new, new)
+                            copy_vector(c, c_at, c_new, new)
+                            copy_numbers(y, at(h_new, new), width)  # [EQ 16]
+                        else:
+                            copy_vector(h_after, h_at, h_before, h_at)  # [EQ 15] and c stays
+                            for u in range(width):  # [EQ 16]
+                                y[u] = real(y[u], 0.0) if zero_output or t == 0 else y[u - H]
+                        if keep_cache:
+                            copy_numbers(at(h_cache, step * H + unit), at(h_after, h_at), width)
+                            copy_numbers(at(c_cache, step * H + unit), at(c, c_at), width)
 
 
 @loop
-def store_gates(
-    cache: Buffer,
-    tile: Buffer,
-    mask: Bytes,
-    masked: Size,
-    b: Size,
-    t: Size,
-    T: Size,
-    H: Size,
-    unit: Size,
-    width: Size,
-    rows: Size,
-) -> None:
-    """Copy the tile's z or gates into cache[B,T,4H]; zeros where the step is masked."""
-    L = lanes(tile)
+def copy_numbers(target: Buffer, source: Buffer, count: Size) -> None:
+    """target[n] = source[n] for n < count; a whole vector at once when it is one."""
+    if count == lanes(target):
+        copy_vector(target, 0, source, 0)
+    else:
+        for n in range(count):
+            target[n] = source[n]
+
+
+@loop
+def store_gates(cache: Buffer, z: Buffer, mask: Bytes, masked: Size, where: Any) -> None:
+    """Copy a group's z or gates into cache[B,T,4H]; zeros where the step is masked."""
+    b, t, T, H, first_unit, rows, group = where
+    L = lanes(z)
     for m in range(rows):
         step = (b + m) * T + t
-        real_step = masked == 0 or mask[step] != 0
+        if masked and mask[step] == 0:
+            for n in range(group):
+                for v in range(PANEL_VECTORS):
+                    unit = first_unit + n * L
+                    target = at(cache, (step * PANEL_VECTORS + v) * H + unit)
+                    for u in range(min(H - unit, L)):
+                        target[u] = real(target[u], 0.0)
+            continue
         for v in range(PANEL_VECTORS):
-            target = at(cache, (step * PANEL_VECTORS + v) * H + unit)
-            source = at(tile, (v * rows + m) * L)
-            for u in range(width):
-                target[u] = source[u] if real_step else real(source[u], 0.0)
+            for n in range(group):
+                unit = first_unit + n * L
+                source = at(z, ((v * group + n) * rows + m) * L)
+                target = at(cache, (step * PANEL_VECTORS + v) * H + unit)
+                copy_numbers(target, source, min(H - unit, L))
 
 
 @loop
@@ -183,6 +204,7 @@ def lstm_backward(
     panel_count = (H + panel_width - 1) // panel_width
     H_padded = panel_count * panel_width
     z_width = (4 * H + panel_width - 1) // panel_width * panel_width
+    one = H - H + 1
 
     for t in range(T - 1, -1, -1):
         for b in range(B):
@@ -225,20 +247,18 @@ def lstm_backward(
 
         for n in range(panel_count):  # [EQ 12] d_h_{t-1} = d_z Uᵀ
             unit = n * panel_width
-            b = 0
-            while b < B:
+            for b in range(0, B, TILE_ROWS):
                 rows = min(B - b, TILE_ROWS)
                 d_h_new = at(work, b * H_padded + unit)
                 for m in range(rows):
                     for u in range(panel_width):
                         d_h_new[m * H_padded + u] = real(d_h_new[u], 0.0)
-                add_product_tile(
-                    d_h_new, H_padded, L, at(d_z, (b * T + t) * z_width), T * z_width, 1,
-                    at(panels, unit * 4 * H), panel_width, 4 * H, rows,
+                add_panels(
+                    d_h_new, H_padded, L, L, at(d_z, (b * T + t) * z_width), T * z_width, 1,
+                    at(panels, unit * 4 * H), panel_width, panel_width, 4 * H, rows, one,
                 )  # fmt: skip
                 for m in range(rows):
                     if masked == 0 or mask[(b + m) * T + t] != 0:  # [EQ 18] else d_h stays
                         state = (b + m) * H_padded + unit
                         for v in range(PANEL_VECTORS):
                             copy_vector(d_h, state + v * L, work, state + v * L)
-                b += rows

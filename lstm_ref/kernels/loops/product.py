@@ -29,49 +29,97 @@ K_BLOCK = 256
 """How many terms of a long sum are taken before moving on, so that a panel stays in the cache."""
 
 
-def make_tile(rows: int, vectors: int) -> Any:
-    """The tile of that size, as a compiled function."""
-    accumulators = rows * vectors
+def make_tile(rows: int, vectors: int, panels: int = 1) -> Any:
+    """The tile of that size, as a compiled function; ``panels`` are taken at the same time."""
+    accumulators = panels * rows * vectors
 
     @loop
     def tile(
         C: Buffer,
         c_row: Size,
         c_vector: Size,
+        c_panel: Size,
         A: Buffer,
         a_row: Size,
         a_k: Size,
         P: Buffer,
         p_row: Size,
+        p_panel: Size,
         K: Size,
     ) -> None:
-        """C[m, v] += Σ_k A[m, k] · P[k, v] for a tile of rows m and vectors v."""
+        """C[n, m, v] += Σ_k A[m, k] · P[n, k, v] for panels n, rows m and vectors v."""
         L = lanes(C)
         total = stack_vectors(C, accumulators)
-        for m in range(rows):
-            for v in range(vectors):
-                copy_vector(total, (m * vectors + v) * L, C, m * c_row + v * c_vector)
+        for n in range(panels):
+            for m in range(rows):
+                for v in range(vectors):
+                    from_C = n * c_panel + m * c_row + v * c_vector
+                    copy_vector(total, ((n * rows + m) * vectors + v) * L, C, from_C)
         for k in range(K):
             for m in range(rows):
                 s = A[m * a_row + k * a_k]
+                for n in range(panels):
+                    for v in range(vectors):
+                        factor = n * p_panel + k * p_row + v * L
+                        fma_vector(total, ((n * rows + m) * vectors + v) * L, s, P, factor)
+        for n in range(panels):
+            for m in range(rows):
                 for v in range(vectors):
-                    fma_vector(total, (m * vectors + v) * L, s, P, k * p_row + v * L)
-        for m in range(rows):
-            for v in range(vectors):
-                copy_vector(C, m * c_row + v * c_vector, total, (m * vectors + v) * L)
+                    to_C = n * c_panel + m * c_row + v * c_vector
+                    copy_vector(C, to_C, total, ((n * rows + m) * vectors + v) * L)
 
     return tile
 
 
 tile_6x4, tile_4x4, tile_2x4, tile_1x4 = (make_tile(rows, PANEL_VECTORS) for rows in (6, 4, 2, 1))
 tile_8x1, tile_4x1, tile_1x1 = (make_tile(rows, 1) for rows in (8, 4, 1))
+tile_1x4_twice = make_tile(1, PANEL_VECTORS, panels=2)
+"""One row has too few chains of additions to keep the processor busy; two panels have enough."""
 
 
 @loop
-def add_product_tile(
+def add_panels(
     C: Buffer,
     c_row: Size,
     c_vector: Size,
+    c_panel: Size,
+    A: Buffer,
+    a_row: Size,
+    a_k: Size,
+    P: Buffer,
+    p_row: Size,
+    p_panel: Size,
+    K: Size,
+    rows: Size,
+    panels: Size,
+) -> None:
+    """C += A P for up to ``TILE_ROWS`` rows and any number of wide panels."""
+    n = 0
+    while n < panels:
+        c, p = at(C, n * c_panel), at(P, n * p_panel)
+        if rows == 1 and panels - n >= 2:
+            tile_1x4_twice(c, c_row, c_vector, c_panel, A, a_row, a_k, p, p_row, p_panel, K)
+            n += 2
+            continue
+        n += 1
+        a, left = A, rows
+        if left >= 6:
+            tile_6x4(c, c_row, c_vector, c_panel, a, a_row, a_k, p, p_row, p_panel, K)
+            c, a, left = at(c, 6 * c_row), at(a, 6 * a_row), left - 6
+        if left >= 4:
+            tile_4x4(c, c_row, c_vector, c_panel, a, a_row, a_k, p, p_row, p_panel, K)
+            c, a, left = at(c, 4 * c_row), at(a, 4 * a_row), left - 4
+        if left >= 2:
+            tile_2x4(c, c_row, c_vector, c_panel, a, a_row, a_k, p, p_row, p_panel, K)
+            c, a, left = at(c, 2 * c_row), at(a, 2 * a_row), left - 2
+        if left >= 1:
+            tile_1x4(c, c_row, c_vector, c_panel, a, a_row, a_k, p, p_row, p_panel, K)
+
+
+@loop
+def add_narrow_panel(
+    C: Buffer,
+    c_row: Size,
     A: Buffer,
     a_row: Size,
     a_k: Size,
@@ -80,19 +128,17 @@ def add_product_tile(
     K: Size,
     rows: Size,
 ) -> None:
-    """C += A P for up to ``TILE_ROWS`` rows and one wide panel."""
-    m = 0
-    if rows >= 6:
-        tile_6x4(C, c_row, c_vector, A, a_row, a_k, P, p_row, K)
-        m += 6
-    if rows - m >= 4:
-        tile_4x4(at(C, m * c_row), c_row, c_vector, at(A, m * a_row), a_row, a_k, P, p_row, K)
-        m += 4
-    if rows - m >= 2:
-        tile_2x4(at(C, m * c_row), c_row, c_vector, at(A, m * a_row), a_row, a_k, P, p_row, K)
-        m += 2
-    if rows - m >= 1:
-        tile_1x4(at(C, m * c_row), c_row, c_vector, at(A, m * a_row), a_row, a_k, P, p_row, K)
+    """C += A P for any number of rows and one panel a single vector wide."""
+    c, a, left = C, A, rows
+    while left >= 8:
+        tile_8x1(c, c_row, c_row, c_row, a, a_row, a_k, P, p_row, p_row, K)
+        c, a, left = at(c, 8 * c_row), at(a, 8 * a_row), left - 8
+    while left >= 4:
+        tile_4x1(c, c_row, c_row, c_row, a, a_row, a_k, P, p_row, p_row, K)
+        c, a, left = at(c, 4 * c_row), at(a, 4 * a_row), left - 4
+    while left >= 1:
+        tile_1x1(c, c_row, c_row, c_row, a, a_row, a_k, P, p_row, p_row, K)
+        c, a, left = at(c, c_row), at(a, a_row), left - 1
 
 
 @loop
@@ -117,25 +163,18 @@ def add_product(
     are whole panels. ``vectors`` in a panel is 4, or 1 for narrow results.
     """
     L = lanes(C)
+    one = panels - panels + 1
     for k in range(0, K, K_BLOCK):
         terms = min(K - k, K_BLOCK)
         for n in range(panels):
-            panel = at(P, n * p_panel + k * p_row)
-            m = 0
-            while m < rows:
-                c = at(C, m * c_row + n * vectors * L)
-                a = at(A, m * a_row + k * a_k)
-                left = rows - m
-                if vectors == PANEL_VECTORS:
-                    step = min(left, TILE_ROWS)
-                    add_product_tile(c, c_row, L, a, a_row, a_k, panel, p_row, terms, step)
-                    m += step
-                elif left >= 8:
-                    tile_8x1(c, c_row, L, a, a_row, a_k, panel, p_row, terms)
-                    m += 8
-                elif left >= 4:
-                    tile_4x1(c, c_row, L, a, a_row, a_k, panel, p_row, terms)
-                    m += 4
-                else:
-                    tile_1x1(c, c_row, L, a, a_row, a_k, panel, p_row, terms)
-                    m += 1
+            p = at(P, n * p_panel + k * p_row)
+            c, a = at(C, n * vectors * L), at(A, k * a_k)
+            if vectors == PANEL_VECTORS:
+                for m in range(0, rows, TILE_ROWS):
+                    tile_rows = min(rows - m, TILE_ROWS)
+                    c_m, a_m = at(c, m * c_row), at(a, m * a_row)
+                    add_panels(
+                        c_m, c_row, L, L, a_m, a_row, a_k, p, p_row, p_row, terms, tile_rows, one
+                    )
+            else:
+                add_narrow_panel(c, c_row, a, a_row, a_k, p, p_row, terms, rows)
