@@ -1,0 +1,18 @@
+"""What a model file holds, whatever its format: plain data that knows no model class."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lstm_ref.conventions import Array
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A model as a configuration, weights and notes."""
+
+    config: dict[str, Any]
+    """The architecture, in the words of Keras' ``model.get_config()``: JSON-able."""
+    weights: dict[str, Array]
+    """``"layer/weight"`` to a float32 or float64 array in Keras' layout, in Keras' order."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the user wants to travel with the model, such as column names: JSON-able."""
