@@ -21,6 +21,7 @@ extensions = [
 ]
 
 exclude_patterns = ["_build"]
+default_role = "code"  # `name` in a docstring is a name of the code, not emphasis
 
 # Formulas between dollar signs, aligned equations, notes as ::: blocks.
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
