@@ -126,15 +126,16 @@ class Evaluator:
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Loss and metrics of all of x as one batch, in the averages since `reset_metrics`."""
+        """Loss and metrics of all of x as one batch; the arguments are those of `evaluate`."""
         _, loss = self.compiled("test_on_batch")
         data = self.data("test_on_batch", x, y, sample_weight)
+        self.report.reset()
         self.judge(Batch(data.x, data.y, data.weight), loss)
         logs = self.report.result()
         return logs if return_dict else values(logs)
 
     def reset_metrics(self) -> None:
-        """Begin the averages of `train_on_batch` and `test_on_batch` anew."""
+        """Forget the averages so far. Every method here does so itself before it begins."""
         self.report.reset()
 
     @property

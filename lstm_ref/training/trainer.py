@@ -146,10 +146,11 @@ class Trainer(Evaluator):
         class_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step of training on all of x; the averages since `reset_metrics`, as in Keras."""
+        """One step of training on all of x; the loss and metrics before it."""
         refuse("train_on_batch", {"class_weight": class_weight})
         optimizer, loss = self.compiled("train_on_batch")
         data = self.data("train_on_batch", x, y, sample_weight)
+        self.report.reset()
         self.train_step(Batch(data.x, data.y, data.weight), optimizer, loss)
         logs = self.report.result()
         return logs if return_dict else values(logs)
