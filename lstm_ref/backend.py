@@ -19,7 +19,7 @@ import numpy as np
 from lstm_ref.checks import lstm_weights, real_array, sequence_batch, shaped, step_mask
 from lstm_ref.conventions import DTYPES, Array
 from lstm_ref.errors import DTypeError, MissingExtraError, ShapeError
-from lstm_ref.spec import activations, dense, lstm
+from lstm_ref.spec import activations
 from lstm_ref.spec.parameters import (
     DenseCache,
     DenseGradients,
@@ -68,11 +68,17 @@ def numba_is_installed() -> bool:
     return find_spec("numba") is not None
 
 
-def twins(backend: str, module: Literal["activations", "dense", "lstm"]) -> Any:
+TWINS = {
+    "activations": ("activate", "activation_derivative"),
+    "lstm": ("lstm_forward", "lstm_backward"),
+    "dense": ("dense_forward", "dense_backward"),
+}
+"""The pairs: each function stands in ``spec`` and in ``kernels``, in modules of the same name."""
+
+
+def twins(backend: str, module: str) -> Any:
     """The module of that name in the specification, or its twin among the kernels."""
-    if backend == "numba":
-        return import_module(f"lstm_ref.kernels.{module}")
-    return {"activations": activations, "dense": dense, "lstm": lstm}[module]
+    return import_module(f"lstm_ref.{'kernels' if backend == 'numba' else 'spec'}.{module}")
 
 
 def lstm_forward(

@@ -23,7 +23,7 @@ def real_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> Arr
         ShapeError: a ragged list.
     """
     if isinstance(value, np.ma.MaskedArray):
-        value = value.astype(np.result_type(value.dtype, np.float32)).filled(np.nan)
+        value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -100,7 +100,8 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
         advice += "; drop the last axis with mask[..., 0]"
     elif mask.shape == (T, B) and T != B:
         advice += "; this one looks transposed"
-    return shaped(mask, (B, T), "mask", advice).astype(bool)
+    steps: Array = shaped(mask, (B, T), "mask", advice).astype(bool)
+    return steps
 
 
 def lstm_weights(kernel: Array, recurrent_kernel: Array, bias: Array | None) -> tuple[int, int]:

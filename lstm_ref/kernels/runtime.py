@@ -62,6 +62,7 @@ class ObjectCode:
     code: bytes
 
     def to_bytes(self) -> bytes:
+        """Digest, length of the header, header, code."""
         header = json.dumps({"symbol": self.symbol, "parameters": self.parameters}).encode()
         body = len(header).to_bytes(4, "little") + header + self.code
         return hashlib.sha256(body).digest() + body
@@ -92,6 +93,7 @@ class Kernel:
         self.function = function
 
     def __call__(self, **arguments: Array | int) -> None:
+        """Run the loops on these buffers and sizes, named as their parameters."""
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
         values = [arguments[p] for p in self.parameters]
@@ -117,6 +119,7 @@ class InterpretedKernel(Kernel):
     """The same function walked through by Python, when Numba's JIT is switched off."""
 
     def run(self, values: list[Array | int]) -> None:
+        """Call the Python function; buffers are one-dimensional there."""
         self.function(*[v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values])
 
 
@@ -188,7 +191,7 @@ def compile_kernel(name: str, dtype: np.dtype[Any]) -> tuple[ObjectCode, int]:
     signature = types.void(*(kinds[hints[p]] for p in parameters))
     compiled = numba.cfunc(signature, error_model="numpy")(function)
     _keep_alive.append(compiled)
-    code = compiled._library._get_compiled_object()
+    code = compiled._library._get_compiled_object()  # noqa: SLF001  (no public way to it)
     return ObjectCode(compiled.native_name, parameters, code), compiled.address
 
 
@@ -279,6 +282,7 @@ def user_cache() -> Path:
 
 
 def file_name(name: str, dtype: np.dtype[Any]) -> str:
+    """A kernel's file: its name, and a hash of what it depends on."""
     return f"{name}-{dtype.name}-{environment_key(settings())[:24]}.kernel"
 
 
@@ -327,6 +331,6 @@ def write_object(path: Path, compiled: ObjectCode) -> None:
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(compiled.to_bytes())
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError:
         pass

@@ -13,6 +13,7 @@ can walk through the loops.
 """
 
 # mypy: disable-error-code="no-untyped-def"
+# ruff: noqa: F401  (the plain twins, imported at the end, replace the names above them)
 
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ loop = njit(error_model="numpy", nogil=True)
 
 
 def _lanes(dtype: Any) -> int:
-    return VECTOR_BYTES // (dtype.bitwidth // 8)
+    return VECTOR_BYTES // (int(dtype.bitwidth) // 8)
 
 
 def _vector_at(builder: Any, pointer: Any, index: Any, dtype: Any) -> Any:
@@ -89,7 +90,7 @@ def stack_vectors(typingctx, p, count):
 
 @intrinsic
 def copy_vector(typingctx, target, i, source, j):
-    """target[i : i + lanes] = source[j : j + lanes]"""
+    """target[i : i + lanes] = source[j : j + lanes]."""
 
     def codegen(context, builder, signature, args):
         target, i, source, j = args
@@ -190,7 +191,7 @@ def power_of_two(typingctx, n):
 
 
 if config.DISABLE_JIT:
-    from lstm_ref.kernels.loops.plain import (  # type: ignore[assignment]  # noqa: F811
+    from lstm_ref.kernels.loops.plain import (
         at,
         copy_vector,
         copysign,

@@ -1,0 +1,190 @@
+"""The door: what comes in is checked once, with a sentence that helps; and who computes."""
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lstm_ref as lr
+from lstm_ref import backend
+from tests.cases import make_case, random_params
+
+PARAMS = random_params(3, 4, "float64", np.random.default_rng(0))
+X = np.random.default_rng(1).normal(size=(2, 5, 3))
+
+
+@pytest.mark.parametrize(
+    ("x", "sentence"),
+    [
+        (X[..., 0], r"x has shape \(2, 5\): an LSTM reads \(batch, time, features\).*x\[..., None\]"),
+        (X[0, :, 0], r"x has shape \(5,\).*x\[None, :, None\]"),
+        (X[None], r"x has shape \(1, 2, 5, 3\).*reshape"),
+        (X[..., :2], r"2 features a step, and the weights were made for 3"),
+        (X.transpose(0, 2, 1), r"5 features a step.*may be swapped"),
+    ],
+)  # fmt: skip
+def test_shapes_of_x(x: np.ndarray, sentence: str) -> None:
+    with pytest.raises(lr.ShapeError, match=sentence):
+        lr.lstm_forward(x, PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("x", "sentence"),
+    [
+        (X.astype(complex), "complex128.*real part"),
+        (X.astype(object), "object.*unequal length"),
+        (np.full((2, 5, 3), "a"), "dtype <U1"),
+        (np.zeros((2, 5, 3), "datetime64[s]"), "datetime64"),
+    ],
+)
+def test_dtypes_of_x(x: np.ndarray, sentence: str) -> None:
+    with pytest.raises(lr.DTypeError, match=sentence):
+        lr.lstm_forward(x, PARAMS)
+
+
+def test_a_ragged_list_is_sent_to_pad_sequences() -> None:
+    with pytest.raises(lr.ShapeError, match="pad_sequences"):
+        lr.lstm_forward([[[1.0], [2.0]], [[1.0]]], PARAMS)
+
+
+@pytest.mark.parametrize("which", ["numpy", "numba"])
+@pytest.mark.parametrize(
+    "convert",
+    [
+        pytest.param(lambda x: x.tolist(), id="list"),
+        pytest.param(np.asfortranarray, id="Fortran order"),
+        pytest.param(lambda x: np.repeat(x, 2, 1)[:, ::2], id="strided"),
+        pytest.param(lambda x: x[:, ::-1].copy()[:, ::-1], id="negative stride"),
+        pytest.param(lambda x: x.astype(">f8"), id="big-endian"),
+        pytest.param(lambda x: np.ma.masked_array(x), id="masked array"),
+        pytest.param(lambda x: np.broadcast_to(x, x.shape), id="read-only"),
+    ],
+)
+def test_the_same_numbers_in_another_form_give_the_same_result(convert: Any, which: Any) -> None:
+    expected = lr.lstm_forward(X, PARAMS, backend=which).hs
+    np.testing.assert_array_equal(lr.lstm_forward(convert(X), PARAMS, backend=which).hs, expected)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float16", "float32"])
+def test_other_numbers_are_computed_in_the_weights_dtype(dtype: str) -> None:
+    x = np.round(X).astype(dtype)
+    out = lr.lstm_forward(x, PARAMS)
+    assert out.hs.dtype == np.float64
+    np.testing.assert_array_equal(out.hs, lr.lstm_forward(x.astype(float), PARAMS).hs)
+
+
+def test_a_masked_entry_of_a_numpy_masked_array_is_seen_as_nan() -> None:
+    x = np.ma.masked_array(X, mask=np.zeros(X.shape, bool))
+    x[0, 2, 1] = np.ma.masked
+    out = lr.lstm_forward(x, PARAMS)
+    assert np.isnan(out.hs[0, 2:]).all()
+    assert np.isfinite(out.hs[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (np.ones(2), r"mask_from_lengths"),
+        (np.ones((2, 5, 1)), r"mask\[..., 0\]"),
+        (np.ones((5, 2)), "transposed"),
+        (np.ones((2, 4)), r"\(2, 5\) is needed"),
+    ],
+)
+def test_shapes_of_the_mask(mask: np.ndarray, sentence: str) -> None:
+    with pytest.raises(lr.ShapeError, match=sentence):
+        lr.lstm_forward(X, PARAMS, mask=mask)
+
+
+def test_a_mask_of_words_is_refused() -> None:
+    with pytest.raises(lr.DTypeError, match="mask has dtype"):
+        lr.lstm_forward(X, PARAMS, mask=np.full((2, 5), "yes"))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "uint8"])
+def test_masks_of_numbers_are_cast(dtype: str) -> None:
+    mask = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1]], dtype)
+    expected = lr.lstm_forward(X, PARAMS, mask=mask.astype(bool)).hs
+    np.testing.assert_array_equal(lr.lstm_forward(X, PARAMS, mask=mask).hs, expected)
+
+
+def test_states_and_gradients_of_another_batch_are_refused() -> None:
+    with pytest.raises(lr.ShapeError, match=r"h0 has shape \(3, 4\), and \(2, 4\)"):
+        lr.lstm_forward(X, PARAMS, h0=np.zeros((3, 4)))
+    with pytest.raises(lr.ShapeError, match=r"c0 has shape \(4,\)"):
+        lr.lstm_forward(X, PARAMS, c0=np.zeros(4))
+    out = lr.lstm_forward(X, PARAMS, keep_cache=True)
+    with pytest.raises(lr.ShapeError, match=r"d_hs has shape \(2, 4\), and \(2, 5, 4\)"):
+        lr.lstm_backward(np.zeros((2, 4)), None, None, out.cache)
+    with pytest.raises(TypeError, match="keep_cache=True"):
+        lr.lstm_backward(None, None, None, lr.lstm_forward(X, PARAMS).cache)
+
+
+def test_weights_that_do_not_fit_each_other() -> None:
+    W, U, b = PARAMS.kernel, PARAMS.recurrent_kernel, PARAMS.bias
+    with pytest.raises(lr.ShapeError, match=r"weight_hh is its transpose"):
+        lr.lstm_forward(X, lr.LSTMParams(W, U.T, b))
+    with pytest.raises(lr.ShapeError, match=r"kernel has shape \(16, 3\)"):
+        lr.lstm_forward(X, lr.LSTMParams(W.T, U, b))
+    with pytest.raises(lr.ShapeError, match="add its halves"):
+        lr.lstm_forward(X, lr.LSTMParams(W, U, np.concatenate([b, b])))
+    with pytest.raises(lr.DTypeError, match="float32, float64"):
+        lr.lstm_forward(X, lr.LSTMParams(W, U, b.astype("float32")))
+    with pytest.raises(lr.DTypeError, match="float16"):
+        lr.lstm_forward(X, lr.LSTMParams(*(w.astype("float16") for w in (W, U, b))))
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'relux'.*relu"):
+        lr.lstm_forward(X, PARAMS, lr.LSTMConfig(activation="relux"))
+    with pytest.raises(ValueError, match="masked_output is 'keep'"):
+        lr.lstm_forward(X, PARAMS, lr.LSTMConfig(masked_output="keep"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="backend is 'jax'"):
+        lr.lstm_forward(X, PARAMS, backend="jax")  # type: ignore[arg-type]
+
+
+def test_inputs_are_never_written_to() -> None:
+    for name in ("numpy", "numba"):
+        case = make_case(5, (3, 4, 2, 5), mask="scattered")
+        arrays = [case.x, case.mask, case.h0, case.c0, case.d_hs, case.d_h, case.d_c,
+                  *vars(case.params).values()]  # fmt: skip
+        before = [a.copy() for a in arrays]
+        for a in arrays:
+            a.flags.writeable = False
+        case.backward(case.forward(name))
+        for a, b in zip(arrays, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_who_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    float64, longdouble = np.dtype("float64"), np.dtype("longdouble")
+    monkeypatch.delenv("LSTM_REF_BACKEND", raising=False)
+    assert backend.resolve("auto", float64) == "numba"
+    assert backend.resolve("auto", longdouble) == "numpy"
+    with pytest.raises(lr.DTypeError, match="backend='numpy'"):
+        backend.resolve("numba", longdouble)
+    monkeypatch.setenv("LSTM_REF_BACKEND", "numpy")
+    assert backend.resolve("auto", float64) == "numpy"
+    assert backend.resolve("numba", float64) == "numba"
+    monkeypatch.setenv("LSTM_REF_BACKEND", "fast")
+    with pytest.raises(ValueError, match="LSTM_REF_BACKEND is 'fast'"):
+        backend.resolve("auto", float64)
+    monkeypatch.delenv("LSTM_REF_BACKEND")
+    monkeypatch.setattr(backend, "numba_is_installed", lambda: False)
+    assert backend.resolve("auto", float64) == "numpy"
+    with pytest.raises(lr.MissingExtraError, match="pip install numba"):
+        backend.resolve("numba", float64)
+
+
+def test_the_specification_needs_no_numba() -> None:
+    program = (
+        "import sys; sys.modules['numba'] = sys.modules['llvmlite'] = None\n"
+        "import numpy as np, lstm_ref as lr\n"
+        "p = lr.LSTMParams(np.ones((1, 8)), np.ones((2, 8)), np.ones(8))\n"
+        "print(lr.lstm_forward(np.ones((1, 3, 1)), p, backend='numpy').hs.shape)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "(1, 3, 2)"
