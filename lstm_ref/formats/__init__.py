@@ -6,6 +6,7 @@ strict_json  JSON that means one thing: no NaN, no name twice
 atomic       a file that is whole or absent, whatever happens while it is written
 """
 
+from os import PathLike
 from pathlib import Path
 
 from lstm_ref.errors import UnsupportedError
@@ -19,7 +20,7 @@ FORMATS = {".npz": npz}
 """The suffixes of the files that can be written and read, and who does it."""
 
 
-def write(path: str | Path, record: ModelRecord) -> None:
+def write(path: str | PathLike[str], record: ModelRecord) -> None:
     """Write a model file, in the format its suffix names. The file is whole or absent.
 
     Raises:
@@ -31,7 +32,7 @@ def write(path: str | Path, record: ModelRecord) -> None:
     _format_of(path, "saved as").write(path, record)
 
 
-def read(path: str | Path) -> ModelRecord:
+def read(path: str | PathLike[str]) -> ModelRecord:
     """Read a model file, in the format its suffix names. Nothing in it is executed.
 
     Raises:

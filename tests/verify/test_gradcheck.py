@@ -1,0 +1,206 @@
+"""gradcheck agrees with right gradients, and names the entry of a wrong one."""
+
+import numpy as np
+import pytest
+
+import lstm_ref
+from lstm_ref.errors import ShapeError
+from lstm_ref.layers import LSTM, Dense, Input, Masking
+from lstm_ref.layers.session import set_seed
+from lstm_ref.model import Sequential
+from lstm_ref.verify import gradcheck, gradcheck_function
+
+
+def small_model(*, masked=False, dtype="float32", loss="mse", units=4, **lstm) -> Sequential:
+    set_seed(7)
+    model = Sequential(
+        [
+            Input((None, 2), dtype=dtype),
+            *([Masking(mask_value=0.0, dtype=dtype)] if masked else []),
+            LSTM(units, return_sequences=True, dtype=dtype, name="lstm", **lstm),
+            Dense(3, dtype=dtype, name="head"),
+        ]
+    )
+    model.compile(optimizer="adam", loss=loss)
+    return model
+
+
+def batch(rng, B=3, T=5) -> tuple[np.ndarray, np.ndarray]:
+    return rng.normal(size=(B, T, 2)), rng.normal(size=(B, T, 3))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "hard_sigmoid", "leaky_relu"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_right_gradient_agrees(rng, activation, dtype):
+    model = small_model(activation=activation, dtype=dtype)
+    result = gradcheck(model, *batch(rng))
+    assert result.ok, result
+    assert [t.name for t in result.tensors] == list(model.named_weights())
+    assert all(t.elementwise and t.checked == np.prod(t.shape) for t in result.tensors)
+    assert 0 < result.worst.worst_relative_error < 1e-6
+
+
+def test_masks_sample_weights_and_the_absolute_error_too(rng):
+    x, y = batch(rng)
+    x[1, 2:] = 0
+    x[2] = 0
+    model = small_model(masked=True, loss="mae", go_backwards=True)
+    assert gradcheck(model, x, y, sample_weight=rng.uniform(size=(3, 5))).ok
+
+
+def test_a_stateful_model_is_checked_from_a_zero_state(rng):
+    set_seed(7)
+    lstm = LSTM(4, return_sequences=True, stateful=True, batch_input_shape=(3, 5, 2))
+    model = Sequential([lstm, Dense(3)])
+    model.compile(loss="mse")
+    x, y = batch(rng)
+    model.predict(x, batch_size=3)
+    assert gradcheck(model, x, y).ok
+
+
+def test_the_model_stays_as_it_is(rng):
+    model = small_model()
+    before = model.get_weights()
+    gradcheck(model, *batch(rng))
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old, strict=True)
+    assert model.layers[0].dtype == "float32"
+
+
+def test_zero_padding_puts_a_relu_lstm_at_its_kink(rng):
+    """Zero inputs, zero biases: the candidate's pre-activation is exactly 0 before the data."""
+    x, y = batch(rng)
+    x[:, :2] = 0
+    model = small_model(activation="relu")
+    result = gradcheck(model, x, y)
+    assert result.ok, result
+    kinks = {t.name: t.kinks for t in result.tensors}
+    assert 0 < kinks.pop("lstm/bias") <= 4  # the candidate's entries
+    assert set(kinks.values()) == {0}
+    assert "at a kink" in str(result)
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """Make one entry of one gradient wrong."""
+
+    def plant(weight: str, index: tuple, factor: float):
+        right = Sequential.backpropagate
+
+        def wrong(self, d_y, caches):
+            gradients = right(self, d_y, caches)
+            gradient = gradients[weight].copy()
+            gradient[index] *= factor
+            return {**gradients, weight: gradient}
+
+        monkeypatch.setattr(Sequential, "backpropagate", wrong)
+
+    return plant
+
+
+@pytest.mark.parametrize(
+    ("weight", "index"),
+    [
+        ("lstm/kernel", (1, 9)),
+        ("lstm/recurrent_kernel", (2, 3)),
+        ("lstm/bias", (15,)),
+        ("head/kernel", (3, 1)),
+    ],
+)
+@pytest.mark.parametrize("factor", [1.0001, -1.0, 0.0, np.nan])
+def test_a_wrong_entry_is_named(rng, planted, weight, index, factor):
+    planted(weight, index, factor)
+    result = gradcheck(small_model(), *batch(rng))
+    assert not result.ok
+    assert sum(not t.ok for t in result.tensors) == 1
+    worst = result.worst
+    assert f"{worst.layer}/{worst.tensor}" == worst.name == weight
+    assert worst.index == index
+    assert f"most in {worst.name}{list(index)}" in str(result)
+    np.testing.assert_allclose(worst.analytic, worst.numeric * factor, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1.01, -1.0, 0.0])
+def test_a_wrong_entry_of_a_large_weight_is_found_by_halving(rng, planted, factor):
+    index = (7, 45)
+    planted("lstm/recurrent_kernel", index, factor)
+    model = small_model(units=16, activation="relu")
+    result = gradcheck(model, *batch(rng))
+    assert not result.ok
+    worst = result.worst
+    assert not worst.elementwise
+    assert (worst.tensor, worst.index) == ("recurrent_kernel", index)
+    np.testing.assert_allclose(worst.analytic, worst.numeric * factor, rtol=1e-6, atol=1e-12)
+
+
+def test_a_large_weight_costs_a_few_losses(rng):
+    model = small_model(units=64, activation="relu")
+    result = gradcheck(model, *batch(rng, B=8, T=20))
+    assert result.ok, result
+    large = {t.tensor: t.checked for t in result.tensors if not t.elementwise}
+    assert large == {"kernel": 3, "recurrent_kernel": 3}
+
+
+def test_an_error_spread_over_a_large_weight_is_seen(rng, planted):
+    planted("lstm/recurrent_kernel", (slice(None), slice(16, 32)), 1.001)
+    result = gradcheck(small_model(units=16), *batch(rng))
+    assert not result.ok
+    assert result.worst.tensor == "recurrent_kernel"
+
+
+def test_the_functional_core_with_gradients_from_everywhere(rng):
+    """The LSTM's own backward pass: upstream gradients on hs, h and c, down to x, h0 and c0."""
+    B, T, D, H = 2, 4, 3, 5
+    values = {
+        "x": rng.normal(size=(B, T, D)),
+        "kernel": rng.normal(size=(D, 4 * H)) / 2,
+        "recurrent_kernel": rng.normal(size=(H, 4 * H)) / 2,
+        "bias": rng.normal(size=4 * H),
+        "h0": rng.normal(size=(B, H)),
+        "c0": rng.normal(size=(B, H)),
+    }
+    up = [rng.normal(size=shape) for shape in [(B, T, H), (B, H), (B, H)]]
+
+    def loss_and_gradients(v):
+        params = lstm_ref.LSTMParams(v["kernel"], v["recurrent_kernel"], v["bias"])
+        out = lstm_ref.lstm_forward(
+            v["x"], params, h0=v["h0"], c0=v["c0"], keep_cache=True, backend="numpy"
+        )
+        grads = lstm_ref.lstm_backward(*up, out.cache)
+        results = zip(up, (out.hs, out.h, out.c), strict=True)
+        loss = float(sum(np.sum(u * result) for u, result in results))
+        return loss, {name: getattr(grads, f"d_{name}") for name in v}
+
+    result = gradcheck_function(loss_and_gradients, values)
+    assert result.ok, result
+    assert result.worst.worst_relative_error < 1e-8
+    assert result.worst.layer == ""
+
+
+def test_gradients_must_match_the_weights():
+    weights = {"a": np.zeros(2), "b": np.zeros((2, 3))}
+    with pytest.raises(ShapeError, match=r"'b' has shape \(2, 3\), and its gradient \(3, 2\)"):
+        gradcheck_function(lambda w: (0.0, {"a": np.zeros(2), "b": np.zeros((3, 2))}), weights)
+    with pytest.raises(ShapeError, match=r"'b' has shape.*its gradient none"):
+        gradcheck_function(lambda w: (0.0, {"a": np.zeros(2)}), weights)
+
+
+def test_nothing_to_check_is_told(rng):
+    model = small_model()
+    model.trainable = False
+    with pytest.raises(ValueError, match="no trainable weight"):
+        gradcheck(model, *batch(rng))
+
+
+def test_what_does_not_fit_is_told_as_fit_would(rng):
+    x, y = batch(rng)
+    with pytest.raises(ShapeError):
+        gradcheck(small_model(), x, y[:, :3])
+    with pytest.raises(ValueError, match="compile"):
+        gradcheck(Sequential([Dense(1)]), x, y)
+
+
+def test_an_empty_weight_agrees():
+    result = gradcheck_function(lambda w: (1.0, dict(w)), {"w": np.zeros((0, 3))})
+    assert result.ok
+    assert result.tensors[0].checked == 0
