@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 from lstm_ref import formats
@@ -178,7 +178,7 @@ class Sequential(Stack, Trainer):
         model.metadata = dict(record.metadata)
         return model
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the model to one file, whole or not at all; the suffix says the format.
 
         The layers, their weights, what `compile` was told and `metadata` are kept; the state of
@@ -191,7 +191,7 @@ class Sequential(Stack, Trainer):
         formats.write(path, self.to_record())
 
 
-def load_model(path: str | PathLike[str]) -> Sequential:
+def load_model(path: str | Path) -> Sequential:
     """The model that `Sequential.save` wrote, compiled as it was. Nothing in the file is run.
 
     Raises:

@@ -277,9 +277,8 @@ class Stack:
         gradients: dict[str, Array] = {}
         for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
             d_y, of_layer = layer.backward(d_y, cache)
-            if layer.trainable:
-                gradients.update((f"{layer.name}/{name}", g) for name, g in of_layer.items())
-        return gradients
+            gradients.update((f"{layer.name}/{name}", g) for name, g in of_layer.items())
+        return {name: gradients[name] for name in self.trainable_params()}
 
     def trainable_params(self) -> dict[str, Array]:
         """The trainable weights by name."""

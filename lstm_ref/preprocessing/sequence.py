@@ -1,4 +1,4 @@
-"""``keras.preprocessing.sequence``: ``from lstm_ref.preprocessing.sequence import pad_sequences``."""
+"""``keras.preprocessing.sequence``, for programs that import `pad_sequences` from there."""
 
 from lstm_ref.sequences import pad_sequences
 

@@ -137,15 +137,16 @@ def looks_padded(x: Array, y: Array) -> bool:
     Steps that are all 0 stand at one end of the rows only, in x and y alike, and not every row
     has the same number of them.
     """
-    if x.ndim != 3 or y.shape[:2] != x.shape[:2]:
+    if x.ndim != 3 or y.ndim != 3 or y.shape[:2] != x.shape[:2]:
         return False
+    T = x.shape[1]
     zero = ~x.any(axis=2)  # [B,T]
     lengths = np.count_nonzero(zero, axis=1)
-    if not lengths.any() or (lengths == lengths[0]).all() or y[zero].any():
+    partly = (lengths > 0) & (lengths < T)
+    if not partly.any() or (lengths == lengths[0]).all() or y[zero].any():
         return False
-    steps = np.arange(x.shape[1])
-    before = steps < lengths[:, None]
-    after = steps >= x.shape[1] - lengths[:, None]
+    steps = np.arange(T)
+    before, after = steps < lengths[:, None], steps >= T - lengths[:, None]
     return bool((zero == before).all() or (zero == after).all())
 
 

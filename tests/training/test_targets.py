@@ -142,4 +142,6 @@ def test_what_is_no_padding_is_not_taken_for_it(rng):
     gaps[2, 1] = 0  # a zero in the middle: zero is a value of this data
     assert not looks_padded(gaps, gaps)
     assert not looks_padded(x, x[:, 0])  # one label a row
+    assert not looks_padded(padded([5, 0, 5], "post"), padded([5, 0, 5], "post"))  # a row of zeros
+    assert not looks_padded(np.arange(4.0).reshape(4, 1, 1), np.zeros((4, 1)))
     assert not looks_padded(rng.normal(size=(3, 4)), rng.normal(size=(3, 1)))
