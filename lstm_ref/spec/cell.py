@@ -25,7 +25,7 @@ def cell_forward(
 
     z = x_t @ W + h_prev @ U  # [EQ 1]
     if b is not None:
-        z = z + b
+        z = z + b  # [EQ 1]
     z_i, z_f, z_g, z_o = split_gates(z)
 
     i = activate(σ, z_i)  # [EQ 2]

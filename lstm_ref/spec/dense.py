@@ -16,7 +16,7 @@ def dense_forward(
     """y[N,K] = ψ(h[N,H] W[H,K] + b[K])."""
     z = h @ kernel  # [EQ 19]
     if bias is not None:
-        z = z + bias
+        z = z + bias  # [EQ 19]
     y = activate(activation, z)  # [EQ 19]
     return DenseOutput(y, DenseCache(h, kernel, bias, activation, z, y) if keep_cache else None)
 

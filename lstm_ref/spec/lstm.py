@@ -50,7 +50,7 @@ def lstm_forward(
             h, c, y = h_new, c_new, h_new
         else:
             m = mask[:, t, None]
-            before = y if config.masked_output == "hold" else np.zeros_like(y)
+            before = y if config.masked_output == "hold" else np.zeros_like(y)  # [EQ 16]
             y = np.where(m, h_new, before)  # [EQ 16]
             h, c = np.where(m, h_new, h), np.where(m, c_new, c)  # [EQ 15]
             z, gate = np.where(m, z, 0), np.where(m, gate, 0)
@@ -93,7 +93,7 @@ def lstm_backward(
             d_z_t, d_h_prev, d_c_prev = cell_backward(d_h + d_y, d_c, *step)  # [EQ 17]
             d_z[:, t] = np.where(m, d_z_t, 0)
             d_h, d_c = np.where(m, d_h_prev, d_h), np.where(m, d_c_prev, d_c)  # [EQ 18]
-            holds = config.masked_output == "hold"
+            holds = config.masked_output == "hold"  # [EQ 17]
             d_y = np.where(m | (not holds), 0, d_y).astype(x.dtype)  # [EQ 17]
 
     d_x = d_z @ params.kernel.T  # [EQ 13]
