@@ -84,7 +84,7 @@ def lstm_backward(
     d_y = np.zeros((B, H), x.dtype)  # what later masked steps, repeating this output, send back
     for t in reversed(range(T)):
         step = (c_prev[:, t], cache.c[:, t], cache.z[:, t], cache.gates[:, t], params, config)
-        d_y = d_y + d_hs[:, t]
+        d_y = d_y + d_hs[:, t]  # [EQ 17]
         if mask is None:
             d_z[:, t], d_h, d_c = cell_backward(d_h + d_y, d_c, *step)
             d_y = np.zeros_like(d_y)
