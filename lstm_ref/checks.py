@@ -55,13 +55,13 @@ def shaped(array: Array, shape: tuple[int, ...], name: str, meaning: str) -> Arr
     return array
 
 
-def sequence_batch(x: Any, dtype: np.dtype[Any], features: int) -> Array:
-    """``x`` as [B,T,D] of the weights' dtype.
+def sequence_batch(value: Any, dtype: np.dtype[Any], features: int) -> Array:
+    """``value`` as [B,T,D] of the weights' dtype.
 
     Raises:
         ShapeError: another rank, or another feature count than the weights were made for.
     """
-    x = real_array(x, "x", dtype)
+    x = real_array(value, "x", dtype)
     if x.ndim != 3:
         raise ShapeError(f"x has shape {x.shape}: {rank_advice(x.ndim)}")
     if x.shape[2] != features:
@@ -90,18 +90,17 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
         ShapeError: another shape, with the advice for the usual ones.
         DTypeError: something that is no number.
     """
-    mask = np.asarray(mask)
-    if mask.dtype.kind not in "fiub":
-        raise DTypeError(f"mask has dtype {mask.dtype}, and True or False for each step is needed")
+    steps = np.asarray(mask)
+    if steps.dtype.kind not in "fiub":
+        raise DTypeError(f"mask has dtype {steps.dtype}, and True or False for each step is needed")
     advice = "one True or False for each row and time step, (batch, time)"
-    if mask.shape == (B,):
+    if steps.shape == (B,):
         advice += "; from the lengths of the rows use mask_from_lengths(lengths, T)"
-    elif mask.shape == (B, T, 1):
+    elif steps.shape == (B, T, 1):
         advice += "; drop the last axis with mask[..., 0]"
-    elif mask.shape == (T, B) and T != B:
+    elif steps.shape == (T, B) and T != B:
         advice += "; this one looks transposed"
-    steps: Array = shaped(mask, (B, T), "mask", advice).astype(bool)
-    return steps
+    return shaped(steps.astype(bool), (B, T), "mask", advice)
 
 
 def lstm_weights(kernel: Array, recurrent_kernel: Array, bias: Array | None) -> tuple[int, int]:

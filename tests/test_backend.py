@@ -18,7 +18,7 @@ X = np.random.default_rng(1).normal(size=(2, 5, 3))
 @pytest.mark.parametrize(
     ("x", "sentence"),
     [
-        (X[..., 0], r"x has shape \(2, 5\): an LSTM reads \(batch, time, features\).*x\[..., None\]"),
+        (X[..., 0], r"x has shape \(2, 5\): an LSTM reads \(batch, time, fea.*x\[..., None\]"),
         (X[0, :, 0], r"x has shape \(5,\).*x\[None, :, None\]"),
         (X[None], r"x has shape \(1, 2, 5, 3\).*reshape"),
         (X[..., :2], r"2 features a step, and the weights were made for 3"),

@@ -1,7 +1,8 @@
 """Every activation and its derivative: σ for the gates, φ for the candidate and the output.
 
 A derivative is a function of both the pre-activation ``z`` and the result ``a = act(z)``: for most
-of them the result alone says it (``tanh' = 1 - a²``), and the backward pass has both. At a kink it takes the value that Keras takes.
+of them the result alone says it (``tanh' = 1 - a²``), and the backward pass has both. At a kink it
+takes the value that Keras takes.
 
 All functions are elementwise, keep the shape and dtype of ``z`` (float32, float64, longdouble),
 and let NaN and ±inf flow through.

@@ -130,8 +130,9 @@ def lstm_forward(
                             copy_numbers(y, at(h_new, new), width)  # [EQ 16]
                         else:
                             copy_vector(h_after, h_at, h_before, h_at)  # [EQ 15] and c stays
+                            y_before = at(hs, max(step - 1, 0) * H + unit)  # not read at t = 0
                             for u in range(width):  # [EQ 16]
-                                y[u] = real(y[u], 0.0) if zero_output or t == 0 else y[u - H]
+                                y[u] = real(y[u], 0.0) if zero_output or t == 0 else y_before[u]
                         if keep_cache:
                             copy_numbers(at(h_cache, step * H + unit), at(h_after, h_at), width)
                             copy_numbers(at(c_cache, step * H + unit), at(c, c_at), width)

@@ -1,0 +1,210 @@
+"""The object code on disk: kept, checked, and never trusted when anything is off."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstm_ref.kernels import runtime
+from tests.peers import OTHER_PLATFORM, ROOT
+
+PROGRAM = """
+import sys
+import numpy as np
+from lstm_ref.kernels.activations import activate
+print(activate("tanh", np.array([0.5, -1.0], np.float32)).tolist(), "numba" in sys.modules)
+"""
+RIGHT = [round(float(np.tanh(v)), 6) for v in (0.5, -1.0)]
+
+
+def run(
+    folder: Path, program: str = PROGRAM, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A new process that computes two values of tanh with its cache in that folder."""
+    environment = {**os.environ, "LSTM_REF_CACHE_DIR": str(folder), **environment}
+    environment.pop("NUMBA_DISABLE_JIT", None)
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-W", "error", "-c", program],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def values(process: subprocess.CompletedProcess[str]) -> tuple[list[float], bool]:
+    """(the two values, whether Numba was imported)."""
+    assert process.returncode == 0, process.stderr
+    numbers, _, compiled = process.stdout.strip().rpartition(" ")
+    return [round(float(v), 6) for v in numbers.strip("[]").split(",")], compiled == "True"
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a cache that was filled by a process of its own."""
+    folder = tmp_path_factory.mktemp("filled") / "cache"
+    process = run(folder)
+    assert values(process) == (RIGHT, True)
+    assert "compiling the float32 kernels" in process.stderr
+    assert "lstm_backward" in process.stderr
+    assert folder.stat().st_mode & 0o777 == 0o700
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def folder(warm: dict[str, bytes], tmp_path: Path) -> Path:
+    """A copy of that cache to spoil."""
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o700)
+    for name, data in warm.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def activate_file(folder: Path) -> Path:
+    (path,) = folder.glob("activate-float32-*.kernel")
+    return path
+
+
+def test_a_warm_start_imports_no_numba_and_says_nothing(folder: Path) -> None:
+    process = run(folder)
+    assert values(process) == (RIGHT, False)
+    assert process.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: data[: len(data) // 2], id="truncated"),
+        pytest.param(lambda data: data[:-200] + bytes([data[-200] ^ 1]) + data[-199:], id="bit"),
+        pytest.param(lambda data: data + b"more", id="longer"),
+        pytest.param(lambda data: b"\x00" * len(data), id="zeros"),
+    ],
+)
+def test_a_damaged_file_is_compiled_anew(damage, folder: Path, warm: dict[str, bytes]) -> None:  # type: ignore[no-untyped-def]
+    path = activate_file(folder)
+    path.write_bytes(damage(path.read_bytes()))
+    process = run(folder)
+    assert values(process) == (RIGHT, True)
+    assert process.stderr.count("activate") == 1
+    assert "lstm_forward" not in process.stderr  # what was sound is not compiled again
+    assert values(run(folder)) == (RIGHT, False)  # and it has been mended
+
+
+def test_every_flipped_byte_is_noticed(warm: dict[str, bytes]) -> None:
+    data = next(d for name, d in warm.items() if name.startswith("activate"))
+    assert runtime.ObjectCode.from_bytes(data) is not None
+    for place in range(0, len(data), 97):
+        spoilt = bytearray(data)
+        spoilt[place] ^= 0x10
+        assert runtime.ObjectCode.from_bytes(bytes(spoilt)) is None
+
+
+def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    path = activate_file(folder)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert values(run(folder)) == (RIGHT, True)
+
+
+def test_a_folder_that_others_may_write_to_is_not_used(folder: Path) -> None:
+    folder.chmod(0o777)
+    before = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
+    assert values(run(folder)) == (RIGHT, True)
+    assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert values(run(tmp_path / "file" / "cache")) == (RIGHT, True)
+
+
+def test_a_folder_of_another_user_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not hasattr(os, "getuid"):
+        pytest.skip(OTHER_PLATFORM + "users are not numbered")
+    monkeypatch.setenv("LSTM_REF_CACHE_DIR", str(folder))
+    assert runtime.cache_folder() == folder
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert runtime.cache_folder() is None
+    assert runtime.read_object(activate_file(folder)) is None
+
+
+def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
+    program = "from concurrent.futures import ThreadPoolExecutor\n" + PROGRAM
+    environment = {**os.environ, "LSTM_REF_CACHE_DIR": str(tmp_path / "cache")}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+    for process in processes:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert out.endswith("True\n")
+    assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".kernel"]
+    assert values(run(tmp_path / "cache")) == (RIGHT, False)
+
+
+def test_the_processor_and_numbas_settings_name_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    float32 = np.dtype("float32")
+    monkeypatch.delenv("NUMBA_CPU_NAME", raising=False)
+    plain = runtime.file_name("activate", float32)
+    assert plain == runtime.file_name("activate", float32)
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert runtime.file_name("activate", float32) != plain
+    assert runtime.file_name("activate", np.dtype("float64")) != plain
+
+
+def test_many_threads_may_ask_for_a_kernel_at_once(folder: Path) -> None:
+    program = """
+import threading, numpy as np
+from lstm_ref.kernels.activations import activate
+x = np.linspace(-3, 3, 1000, dtype=np.float32)
+results = []
+threads = [threading.Thread(target=lambda: results.append(activate("tanh", x))) for _ in range(32)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print([float(all((r == results[0]).all() for r in results)), float(len(results))], False)
+"""
+    assert values(run(folder, program))[0] == [1.0, 32.0]
+
+
+def test_wrong_arrays_are_refused_before_the_loops_see_them() -> None:
+    kernel = runtime.kernel("activate", np.dtype("float32"))
+    good = np.zeros(4, np.float32)
+    with pytest.raises(TypeError, match="p must be contiguous and float32"):
+        kernel(code=1, p=np.zeros(4), count=4)
+    with pytest.raises(TypeError, match="strides"):
+        kernel(code=1, p=np.zeros(8, np.float32)[::2], count=4)
+    with pytest.raises(TypeError, match="takes code, p, count"):
+        kernel(code=1, p=good)
+    with pytest.raises(KeyError, match="count"):
+        kernel(code=1, p=good, size=4)
+
+
+def test_the_loops_run_with_the_jit_off() -> None:
+    """The same source, walked through by Python: for debuggers and coverage tools."""
+    program = """
+import sys, numpy as np
+from tests.cases import make_case
+from lstm_ref.kernels import runtime
+for dtype in ("float64", "float32"):
+    for n, mask in enumerate(("none", "scattered", "right")):
+        case = make_case(n, (7, 3, 2, 9), dtype, mask, activation=("tanh", "gelu", "softplus")[n],
+                         go_backwards=n == 1, masked_output=("hold", "zero", "hold")[n])
+        spec, loops = case.forward("numpy"), case.forward("numba")
+        pairs = [(spec.hs, loops.hs), (spec.c, loops.c)]
+        pairs += zip(*(vars(case.backward(out)).values() for out in (spec, loops)))
+        for a, b in pairs:
+            assert np.abs(a - b).max() < 300 * np.finfo(dtype).eps
+print(type(runtime.kernel("activate", np.dtype("float64"))).__name__)
+"""
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == "InterpretedKernel"
