@@ -1,9 +1,22 @@
 """lstm_ref: an LSTM written by hand, readable next to its equations, equal to Keras at every step.
 
-The public names, in reading order: the functional core, then the model built on it. Importing this
-package imports NumPy and nothing heavier; Numba is reached when a kernel first runs.
+The public names, in reading order: the functional core, the model built on it, what prepares its
+input and checks its gradient, and the modules under Keras' names, so that a program written for
+Keras runs after ``import lstm_ref as keras``. Importing this package imports NumPy and nothing
+heavier; Numba is reached when a kernel is first compiled.
 """
 
+from lstm_ref import (
+    config,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    preprocessing,
+    utils,
+)
 from lstm_ref.backend import dense_backward, dense_forward, lstm_backward, lstm_forward
 from lstm_ref.errors import (
     DTypeError,
@@ -12,6 +25,9 @@ from lstm_ref.errors import (
     ShapeError,
     UnsupportedError,
 )
+from lstm_ref.layers.session import clear_session, floatx, set_floatx, set_seed
+from lstm_ref.model import Sequential, load_model
+from lstm_ref.sequences import mask_from_lengths, pad_sequences
 from lstm_ref.spec.parameters import (
     DenseGradients,
     DenseOutput,
@@ -20,6 +36,7 @@ from lstm_ref.spec.parameters import (
     LSTMOutput,
     LSTMParams,
 )
+from lstm_ref.verify import gradcheck
 
 __version__ = "0.1.0"
 
@@ -33,10 +50,28 @@ __all__ = [
     "LSTMParams",
     "MissingExtraError",
     "ModelFormatError",
+    "Sequential",
     "ShapeError",
     "UnsupportedError",
+    "clear_session",
+    "config",
     "dense_backward",
     "dense_forward",
+    "floatx",
+    "gradcheck",
+    "initializers",
+    "layers",
+    "load_model",
+    "losses",
     "lstm_backward",
     "lstm_forward",
+    "mask_from_lengths",
+    "metrics",
+    "models",
+    "optimizers",
+    "pad_sequences",
+    "preprocessing",
+    "set_floatx",
+    "set_seed",
+    "utils",
 ]

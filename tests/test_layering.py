@@ -30,6 +30,7 @@ ROOMS = {
     "training": "losses, metrics, optimizers and the fit loop, over layers",
     "model": "Sequential: layers and training under one roof",
     "verify": "checks a model against finite differences and against others",
+    "forecast": "from a table to a forecast at every row, and how good it is",
     "plots": "pictures of what a model does",
     # Keras' import paths: names re-exported from the rooms above, so that only imports change.
     "config": "Keras' import path",
