@@ -78,7 +78,9 @@ TWINS = {
 
 def twins(backend: str, module: str) -> Any:
     """The module of that name in the specification, or its twin among the kernels."""
-    return import_module(f"lstm_ref.{'kernels' if backend == 'numba' else 'spec'}.{module}")
+    if backend == "numba":
+        return import_module(f"lstm_ref.kernels.{module}")
+    return import_module(f"lstm_ref.spec.{module}")
 
 
 def lstm_forward(
