@@ -4,11 +4,13 @@ padding   sequences of different lengths to one rectangle, and the masks that go
 windows   one long table to many short sequences, with a target at every time step
 table     a CSV file to numbers with column names, missing values seen
 scaling   columns to mean 0 and standard deviation 1, and back
+weather   a year of real measurements to try all of it on
 """
 
 from lstm_ref.sequences.padding import mask_from_lengths, pad_sequences
 from lstm_ref.sequences.scaling import Standardizer
 from lstm_ref.sequences.table import Table, read_table
+from lstm_ref.sequences.weather import weather_table
 from lstm_ref.sequences.windows import (
     ForecastWindows,
     covering_starts,
@@ -26,4 +28,5 @@ __all__ = [
     "pad_sequences",
     "read_table",
     "sliding_windows",
+    "weather_table",
 ]

@@ -109,7 +109,8 @@ class GradientCheck:
         width = max(len("weight"), *(len(tensor.place) for tensor in self.tensors))
         yield f"  {'weight':{width}}  {'shape':>12}  {'compared':>14}  {'worst':>7}"
         for t in self.tensors:
-            how = f"{t.checked} {'entries' if t.elementwise else 'directions'}"
+            one, many = ("entry", "entries") if t.elementwise else ("direction", "directions")
+            how = f"{t.checked} {one if t.checked == 1 else many}"
             kinks = f"  {t.kinks} at a kink" if t.kinks else ""
             shape = "×".join(map(str, t.shape)) or "1"
             yield (
