@@ -31,7 +31,6 @@ ROOMS = {
     "model": "Sequential: layers and training under one roof",
     "verify": "checks a model against finite differences and against others",
     "forecast": "from a table to a forecast at every row, and how good it is",
-    "forecast": "tables to models that forecast them, and how good they are",
     "plots": "pictures of what a model does",
     # Keras' import paths: names re-exported from the rooms above, so that only imports change.
     "config": "Keras' import path",
