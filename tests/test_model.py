@@ -376,6 +376,19 @@ def test_predictions_do_not_depend_on_the_batch_size(rng):
     assert_close(model.predict_on_batch(x), whole, ulps=0)
 
 
+def test_another_mask_value_masks_as_in_keras(rng):
+    def build(lib: Library) -> Any:
+        layers = lib.layers
+        return lib.models.Sequential(
+            [layers.Input((5, 2)), layers.Masking(-1.0), layers.LSTM(4), layers.Dense(1)]
+        )
+
+    x = rng.normal(size=(3, 5, 2)).astype("float32")
+    x[0, 3:], x[1, :2], x[2, 2] = -1, -1, 0
+    theirs, ours = twin_models(build, rng, (None, 5, 2))
+    assert_close(ours.predict(x), theirs.predict(x, verbose=0), ulps=12)
+
+
 def test_a_mask_can_be_given_to_a_call(rng):
     x = rng.normal(size=(2, 5, 2)).astype("float32")
     mask = np.array([[1, 1, 0, 0, 0], [1, 1, 1, 1, 0]])

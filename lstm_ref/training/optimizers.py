@@ -78,10 +78,9 @@ class Optimizer:
     def build(self, weights: Mapping[str, Array]) -> None:
         """Begin remembering: zeros for every weight that is not known yet."""
         for name, weight in weights.items():
-            slots = self.slots.setdefault(
-                name, {slot: np.zeros_like(weight) for slot in self.slot_names()}
-            )
-            if any(slot.shape != weight.shape for slot in slots.values()):
+            if name not in self.slots:
+                self.slots[name] = {slot: np.zeros_like(weight) for slot in self.slot_names()}
+            elif any(slot.shape != weight.shape for slot in self.slots[name].values()):
                 raise ShapeError(
                     f"this {type(self).__name__} has trained another model's {name}, of another "
                     "shape: give each model an optimizer of its own"

@@ -184,6 +184,13 @@ def test_a_stateful_layer_needs_one_batch_size():
         layer(np.zeros((3, 5, 3)))
 
 
+def test_any_other_layer_begins_every_call_from_zeros(rng):
+    layer = LSTM(4)
+    x = rng.normal(size=(2, 3, 3))
+    np.testing.assert_array_equal(layer(x), layer(x))
+    assert layer.states is None
+
+
 # Edges.
 
 
@@ -211,14 +218,12 @@ def test_nan_in_masked_steps_goes_nowhere(rng):
 
 @pytest.mark.parametrize("return_sequences", [True, False])
 @pytest.mark.parametrize("kind", MASKS)
-@pytest.mark.parametrize("go_backwards", [True, False])
-def test_gradients_equal_keras(return_sequences, kind, go_backwards, rng):
+@pytest.mark.parametrize("options", [{}, {"go_backwards": True}, {"zero_output_for_mask": True}])
+def test_gradients_equal_keras(return_sequences, kind, options, rng):
     import tensorflow as tf
 
     with library_dtype("float64"):
-        theirs, ours = both_layers(
-            rng, 3, units=4, return_sequences=return_sequences, go_backwards=go_backwards
-        )
+        theirs, ours = both_layers(rng, 3, units=4, return_sequences=return_sequences, **options)
         x = rng.normal(size=(3, 6, 3))
         mask = make_mask(kind, 3, 6, rng)
         y, cache = ours.forward(x, mask, keep_cache=True)
