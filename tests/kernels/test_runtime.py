@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lstm_ref.kernels import runtime
+from lstm_ref.kernels.activations import activate
 from tests.peers import OTHER_PLATFORM, ROOT
 
 PROGRAM = """
@@ -190,6 +192,7 @@ def test_the_loops_run_with_the_jit_off() -> None:
 import sys, numpy as np
 from tests.cases import make_case
 from lstm_ref.kernels import runtime
+from lstm_ref.kernels.activations import activate
 for dtype in ("float64", "float32"):
     for n, mask in enumerate(("none", "scattered", "right")):
         case = make_case(n, (7, 3, 2, 9), dtype, mask, activation=("tanh", "gelu", "softplus")[n],
@@ -208,3 +211,22 @@ print(type(runtime.kernel("activate", np.dtype("float64"))).__name__)
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == "InterpretedKernel"
+
+
+def test_other_threads_run_while_a_kernel_does() -> None:
+    """The GIL is released: this thread counts on while another one is in the loops."""
+    runtime.kernel("activate", np.dtype("float64"))
+    big = np.full(20_000_000, 0.3)
+    done = threading.Event()
+
+    def compute() -> None:
+        activate("gelu", big)
+        done.set()
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    count = 0
+    while not done.wait(0.001):
+        count += 1
+    thread.join()
+    assert count > 50  # with the GIL held there would be next to none
