@@ -1,11 +1,15 @@
 """Sphinx: Markdown pages (MyST), docstrings in Google style, the Furo theme. `make docs` builds."""
 
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
 import lstm_ref
+
+sys.path.insert(0, str(Path(__file__).parent))  # for _ext
 
 project = "lstm_ref"
 author = "The lstm_ref authors"
@@ -16,8 +20,9 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "_ext.mathml",
+    "_ext.directives",
 ]
 
 exclude_patterns = ["_build"]
@@ -35,6 +40,10 @@ python_maximum_signature_line_length = 88
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_attr_annotations = False  # a field's type stands in the signature
+
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
 
 html_theme = "furo"
 html_title = f"lstm_ref {release}"
