@@ -11,7 +11,8 @@ from lstm_ref import layers
 from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.formats import ModelRecord
 from lstm_ref.layers import LSTM, Dense, Input, Layer, Masking
-from lstm_ref.layers.session import set_seed
+from lstm_ref.layers.session import clear_session, set_seed
+from lstm_ref.losses import MeanAbsoluteError
 from lstm_ref.models import Sequential, load_model
 from lstm_ref.optimizers import Adam
 from tests.keras_peer import (
@@ -127,6 +128,9 @@ def test_names_are_counted_as_in_keras():
     require("keras").utils.clear_session()
     expected, got = both(names)
     assert got == expected
+    clear_session()
+    assert names(OURS) == expected
+    assert repr(LSTM(1)) == "<LSTM name=lstm_3, built=False>"
 
 
 # The summary.
@@ -529,8 +533,11 @@ def test_a_model_with_nothing_to_train_says_so():
 
 def test_how_keras_computes_is_taken_without_effect():
     model = Sequential([Input((3, 1)), LSTM(2), Dense(1)])
-    model.compile("sgd", "mse", run_eagerly=True, steps_per_execution=2, jit_compile=False)
+    how = {"run_eagerly": True, "steps_per_execution": 2, "jit_compile": False}
+    model.compile(Adam(), MeanAbsoluteError(), **how)
     assert model.metrics_names == ["loss"]
+    x, y = np.ones((2, 3, 1)), np.ones((2, 1))
+    assert model.evaluate(x, y) == pytest.approx(np.mean(np.abs(model.predict(x) - y)))
 
 
 def test_layers_of_two_dtypes_work_together(rng):
@@ -644,6 +651,14 @@ def test_a_record_that_contradicts_itself_is_refused(trained, change, sentence):
     record = changed(trained.to_record(), change)
     with pytest.raises(ModelFormatError, match=re.escape(sentence)):
         Sequential.from_record(record)
+
+
+def test_a_record_needs_no_input_layer(trained, rng):
+    record = changed(trained.to_record(), lambda c, w: c["config"]["layers"].pop(0))
+    again = Sequential.from_record(record)
+    assert again.input_shape == (None, None, 2)
+    x = rng.normal(size=(3, 4, 2))
+    np.testing.assert_array_equal(again.predict(x), trained.predict(x))
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,14 @@ def test_input_rounds_to_its_dtype_only_when_told(rng):
     np.testing.assert_array_equal(Input((3,), dtype="float32").read(x), x.astype("float32"))
 
 
+def test_input_hands_on_what_it_gets(rng):
+    x = rng.normal(size=(2, 3))
+    np.testing.assert_array_equal(Input((3,))(x), x)
+    d_x, gradients = Input((3,)).backward(x, None)
+    np.testing.assert_array_equal(d_x, x)
+    assert gradients == {}
+
+
 # Where the shape of the data can be said.
 
 

@@ -111,6 +111,16 @@ def test_every_name_is_also_one_of_keras_and_round_trips(name):
     assert {k: v for k, v in config.items() if not k.endswith("_axes")} == ours.get_config()
 
 
+def test_variance_scaling_by_its_own_arguments():
+    values = VarianceScaling(2.0, "fan_out", "untruncated_normal", seed=0)(SHAPE, "float64")
+    assert values.var() == pytest.approx(2 / 360, rel=0.03)
+    assert abs(values).max() > 3 * values.std()  # nothing is cut off
+    assert initializers.fans((7,)) == (7, 7)
+    assert initializers.fans(()) == (1, 1)
+    assert initializers.fans((3, 4, 5)) == (12, 15)
+    assert type(get(VarianceScaling)) is VarianceScaling
+
+
 def test_a_seed_repeats_and_no_seed_does_not():
     np.testing.assert_array_equal(RandomNormal(seed=1)((4,)), RandomNormal(seed=1)((4,)))
     assert np.any(RandomNormal(seed=1)((4,)) != RandomNormal(seed=2)((4,)))
