@@ -5,6 +5,7 @@ terminal or in a notebook and silence elsewhere, so that nothing is written into
 that did not ask for it. (Keras' "auto" is always 1.)
 """
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -12,6 +13,9 @@ from typing import Any, Literal, Self
 
 Verbose = Literal["auto"] | int
 """What ``fit``, ``evaluate`` and ``predict`` take as ``verbose``."""
+
+
+BAR_LENGTH, EMPTY, FULL = 20, "─", "━"
 
 
 def verbosity(verbose: Verbose) -> int:
@@ -49,15 +53,6 @@ class Progress:
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        if self.verbose == 1 and interactive():
-            from tqdm import tqdm  # only where a bar is drawn: importing the package stays light
-
-            self._bar = tqdm(
-                total=self.steps,
-                file=sys.stdout,
-                bar_format="{n_fmt}/{total_fmt} {bar:20} {desc}",
-                ascii=" ━",
-            )
         return self
 
     def advance(self, logs: dict[str, float] | None = None) -> None:
@@ -67,6 +62,9 @@ class Progress:
         if self._bar is not None:
             self._bar.set_description_str(self._trailer(), refresh=False)
             self._bar.update(1)
+        elif self.verbose == 1 and interactive():
+            # Not before: the first batch may compile kernels, and then says so in a line itself.
+            self._bar = _bar(self._done, self.steps, self._trailer())
 
     def finish(self, logs: dict[str, float]) -> None:
         """What the finished line shows."""
@@ -79,10 +77,9 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            self._bar.set_description_str(self._trailer(), refresh=True)
             self._bar.close()
-        elif kind is None and self.verbose:
-            separator = " - " if self.verbose == 2 else " " + "━" * 20 + " "
+        if kind is None and self.verbose:
+            separator = " - " if self.verbose == 2 else f" {FULL * BAR_LENGTH} "
             say(f"{self._done}/{self.steps}{separator}{self._trailer()}")
 
     def _trailer(self) -> str:
@@ -92,6 +89,24 @@ class Progress:
         parts = [(" - " if self.verbose == 2 else " ").join(times)]
         parts += [f"{name}: {_number(value)}" for name, value in self._logs.items()]
         return " - ".join(parts)
+
+
+def _bar(done: int, steps: int, trailer: str) -> Any:
+    """A line that is redrawn, cut to the width of the terminal, and leaves nothing behind."""
+    from tqdm import tqdm  # only where a bar is drawn: importing the package stays light
+
+    columns, rows = shutil.get_terminal_size()  # 80 and 24 where the terminal says 0
+    return tqdm(
+        desc=trailer,
+        initial=done,
+        total=steps,
+        file=sys.stdout,
+        ncols=columns,
+        nrows=rows,
+        bar_format=f"{{n_fmt}}/{{total_fmt}} {{bar:{BAR_LENGTH}}} {{desc}}",
+        ascii=EMPTY + FULL,
+        leave=False,
+    )
 
 
 def _duration(seconds: float) -> str:

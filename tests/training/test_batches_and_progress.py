@@ -96,11 +96,17 @@ def test_a_terminal_gets_a_bar_that_fills(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     assert verbosity("auto") == 1
-    run(1)
-    written = terminal.getvalue()
-    assert "0/2" in written
-    last = written.rstrip("\n").split("\r")[-1]
-    assert re.match(r"2/2 ━{20} 0s \d+(us|ms|s)/step - loss: 0\.2500 - mae: 1\.0000e-05", last)
+    numbers = {f"metric_{n}": 1.0 for n in range(20)}  # far more than fits on a line
+    with Progress(2, 1) as progress:
+        progress.advance({"loss": 1.0})
+        progress.advance({"loss": 0.5, **numbers})
+        progress.finish({"loss": 0.25, **numbers})
+    drawn = terminal.getvalue().split("\r")
+    assert any(line.startswith("1/2 " + "━" * 10 + "─" * 10) for line in drawn)
+    assert all(len(line) <= 80 for line in drawn[:-1])
+    # What stays is the whole line, however long.
+    last = r"2/2 ━{20} 0s \d+(us|ms|s)/step - loss: 0\.2500.* - metric_19: 1\.0000\n"
+    assert re.fullmatch(last, drawn[-1])
 
 
 def test_auto_is_silent_in_pipes(capsys):
