@@ -4,19 +4,20 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lstm_ref.kernels import runtime
-from lstm_ref.kernels.activations import activate
+from lstm_ref.kernels.activations import CODES
 from tests.peers import OTHER_PLATFORM, ROOT
 
 PROGRAM = """
 import sys
 import numpy as np
-from lstm_ref.kernels.activations import activate
+from lstm_ref.kernels.activations import CODES
 print(activate("tanh", np.array([0.5, -1.0], np.float32)).tolist(), "numba" in sys.modules)
 """
 RIGHT = [round(float(np.tanh(v)), 6) for v in (0.5, -1.0)]
@@ -163,7 +164,7 @@ def test_the_processor_and_numbas_settings_name_the_file(monkeypatch: pytest.Mon
 def test_many_threads_may_ask_for_a_kernel_at_once(folder: Path) -> None:
     program = """
 import threading, numpy as np
-from lstm_ref.kernels.activations import activate
+from lstm_ref.kernels.activations import CODES
 x = np.linspace(-3, 3, 1000, dtype=np.float32)
 results = []
 threads = [threading.Thread(target=lambda: results.append(activate("tanh", x))) for _ in range(32)]
@@ -192,7 +193,7 @@ def test_the_loops_run_with_the_jit_off() -> None:
 import sys, numpy as np
 from tests.cases import make_case
 from lstm_ref.kernels import runtime
-from lstm_ref.kernels.activations import activate
+from lstm_ref.kernels.activations import CODES
 for dtype in ("float64", "float32"):
     for n, mask in enumerate(("none", "scattered", "right")):
         case = make_case(n, (7, 3, 2, 9), dtype, mask, activation=("tanh", "gelu", "softplus")[n],
@@ -215,18 +216,21 @@ print(type(runtime.kernel("activate", np.dtype("float64"))).__name__)
 
 def test_other_threads_run_while_a_kernel_does() -> None:
     """The GIL is released: this thread counts on while another one is in the loops."""
-    runtime.kernel("activate", np.dtype("float64"))
-    big = np.full(20_000_000, 0.3)
-    done = threading.Event()
+    kernel = runtime.kernel("activate", np.dtype("float64"))
+    big = np.full(5_000_000, 0.3)
+    started, done = threading.Event(), threading.Event()
 
     def compute() -> None:
-        activate("gelu", big)
+        started.set()
+        kernel(code=CODES["gelu"], p=big, count=big.size)
         done.set()
 
     thread = threading.Thread(target=compute)
     thread.start()
+    started.wait()
     count = 0
-    while not done.wait(0.001):
+    while not done.is_set():
+        time.sleep(0.001)
         count += 1
     thread.join()
-    assert count > 50  # with the GIL held there would be next to none
+    assert count > 50  # with the GIL held it would be one or two
