@@ -25,6 +25,7 @@ from lstm_ref.errors import (
     ShapeError,
     UnsupportedError,
 )
+from lstm_ref.layers import Input
 from lstm_ref.layers.session import clear_session, floatx, set_floatx, set_seed
 from lstm_ref.model import Sequential, load_model
 from lstm_ref.sequences import mask_from_lengths, pad_sequences
@@ -44,6 +45,7 @@ __all__ = [
     "DTypeError",
     "DenseGradients",
     "DenseOutput",
+    "Input",
     "LSTMConfig",
     "LSTMGradients",
     "LSTMOutput",

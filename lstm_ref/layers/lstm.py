@@ -244,7 +244,8 @@ class LSTM(Layer):
                 f"initial_state holds {len(initial_state)} arrays, and an LSTM begins from two: "
                 "[h0, c0], each (batch, units)"
             )
-        h0, c0 = initial_state or self.states or (None, None)
+        given = self.states if initial_state is None else initial_state
+        h0, c0 = (None, None) if given is None else given
         output = lstm_forward(x, self.core_params, self.core_config, mask, h0, c0, keep_cache)
         if self.stateful:
             self.states = (output.h.copy(), output.c.copy())

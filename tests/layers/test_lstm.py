@@ -337,3 +337,12 @@ def test_other_mistakes():
         _ = LSTM(4).kernel
     with pytest.raises(ValueError, match="is not built"):
         LSTM(4).count_params()
+
+
+def test_the_initial_state_may_be_one_array() -> None:
+    """h0 and c0 stacked, as np.stack gives them, are the pair."""
+    layer, x = LSTM(4), np.ones((3, 2, 5), "float32")
+    state = np.random.default_rng(3).normal(size=(2, 3, 4)).astype("float32")
+    np.testing.assert_array_equal(
+        layer(x, initial_state=state), layer(x, initial_state=[state[0], state[1]])
+    )
