@@ -10,7 +10,7 @@ until the entry is found.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,9 +200,9 @@ def gradcheck_function(
     for name, weight in weights.items():
         along = _Along(loss_and_gradients, weights, name, gradients[name], rtol)
         if weight.size <= elementwise:
-            tensors.append(_check_entries(along))
+            tensors.append(_check_entries(along, np.ndindex(weight.shape)))
         else:
-            tensors.append(_check_directions(along, directions, rng))
+            tensors.append(_check_directions(along, directions, elementwise, rng))
     return GradientCheck(tuple(tensors), loss, rtol)
 
 
@@ -269,27 +269,38 @@ class _Along:
         )
 
 
-def _check_entries(along: _Along) -> TensorCheck:
-    """Every entry on its own."""
-    entries = np.ndindex(along.weight.shape)
+def _check_entries(along: _Along, entries: Iterable[tuple[int, ...]]) -> TensorCheck:
+    """Entries one by one."""
     compared: list[Comparison] = [(index, *along.entry(index)) for index in entries]
     return along.result(compared, elementwise=True)
 
 
-def _check_directions(along: _Along, directions: int, rng: np.random.Generator) -> TensorCheck:
-    """Random directions through all entries; the entry at fault where one disagrees."""
+def _check_directions(
+    along: _Along, directions: int, entries: int, rng: np.random.Generator
+) -> TensorCheck:
+    """Random directions through all entries; the entry at fault where one disagrees.
+
+    A direction through several kinks at once says little, since it passes some upwards and some
+    downwards. Where there is a kink, ``entries`` random ones are checked one by one instead.
+    """
     compared: list[Comparison] = []
     for _ in range(directions):
         direction = rng.normal(size=along.weight.shape)
         direction /= math.sqrt(direction.size)  # of length about 1, as a single entry's is
         claimed, slope = along.compare(direction)
+        compared.append((None, claimed, slope))
+        kink = slope.kink
         if along.disagrees(slope):
             index = _culprit(along, direction)
-            compared.append((index, *along.entry(index)))
-            if not along.disagrees(compared[-1][2]):  # many entries, each too little to be seen
-                compared[-1] = (None, claimed, slope)
+            entry = (index, *along.entry(index))
+            kink = entry[2].kink
+            if along.disagrees(entry[2]):  # else many are wrong, each too little to be seen
+                compared[-1] = entry
+        if kink:
+            chosen = rng.choice(direction.size, size=min(entries, direction.size), replace=False)
+            return _check_entries(along, [_index(n, direction) for n in chosen])
+        if along.disagrees(compared[-1][2]):
             break
-        compared.append((None, claimed, slope))
     return along.result(compared, elementwise=False)
 
 
@@ -299,7 +310,12 @@ def _culprit(along: _Along, direction: Array) -> tuple[int, ...]:
     while len(chosen) > 1:
         halves = np.array_split(chosen, 2)
         chosen = max(halves, key=lambda half: _distance(along, direction, half))
-    return tuple(int(n) for n in np.unravel_index(chosen[0], direction.shape))
+    return _index(chosen[0], direction)
+
+
+def _index(n: int, array: Array) -> tuple[int, ...]:
+    """Where the n-th entry stands."""
+    return tuple(int(i) for i in np.unravel_index(n, array.shape))
 
 
 def _distance(along: _Along, direction: Array, entries: Array) -> float:

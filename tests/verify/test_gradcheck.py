@@ -80,6 +80,18 @@ def test_zero_padding_puts_a_relu_lstm_at_its_kink(rng):
     assert "at a kink" in str(result)
 
 
+def test_kinks_of_a_large_weight_are_told_apart_entry_by_entry(rng):
+    """A direction passes some of the candidate's kinks upwards and some downwards."""
+    x, y = batch(rng)
+    x[:, :2] = 0
+    result = gradcheck(small_model(activation="relu", units=8), x, y, elementwise=20)
+    assert result.ok, result
+    bias = next(t for t in result.tensors if t.name == "lstm/bias")
+    assert bias.elementwise
+    assert bias.checked == 20
+    assert bias.kinks > 0
+
+
 @pytest.fixture
 def planted(monkeypatch):
     """Make one entry of one gradient wrong."""
