@@ -100,13 +100,14 @@ def match_weight(
         for axis, (n, length) in enumerate(zip(weight.shape, steps, strict=True))
     ):
         return np.broadcast_to(weight, steps)
-    wanted = f"one for each step, {steps}, or one for each row, ({predicted[0]}, 1)"
+    wanted, advice = f"one for each step, {steps}, or one for each row, ({predicted[0]}, 1),", ""
     if len(steps) == 1:
         wanted = f"one for each row, {steps}"
     elif given == steps[:1]:
-        wanted += "; for one a row use sample_weight[:, None]"
+        advice = "; for one a row use sample_weight[:, None]"
     raise ShapeError(
         f"sample_weight has shape {given}, and the model predicts {predicted}: {wanted} is needed"
+        f"{advice}"
     )
 
 
