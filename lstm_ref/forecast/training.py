@@ -83,12 +83,12 @@ def build_model(
     """
     if seed is not None:
         set_seed(seed)
-    layers: list[Layer] = [Input((recipe.window, len(recipe.features)))]
+    layers: list[Layer] = [Input((recipe.window, len(recipe.features)), name="input")]
     if masking:
-        layers.append(Masking(mask_value=MISSING_STEP))
-    layers.append(LSTM(units, activation=activation, return_sequences=True))
-    layers.append(Dense(len(recipe.targets)))
-    model = Sequential(layers)
+        layers.append(Masking(mask_value=MISSING_STEP, name="masking"))
+    layers.append(LSTM(units, activation=activation, return_sequences=True, name="lstm"))
+    layers.append(Dense(len(recipe.targets), name="dense"))
+    model = Sequential(layers, name="forecast")  # named, so that the same settings give one file
     chosen: Any = optimizers.get(optimizer)
     if learning_rate is not None:
         chosen.learning_rate = learning_rate

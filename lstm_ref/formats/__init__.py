@@ -6,6 +6,7 @@ strict_json  JSON that means one thing: no NaN, no name twice
 atomic       a file that is whole or absent, whatever happens while it is written
 """
 
+import errno
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lstm_ref.formats import npz
 from lstm_ref.formats.atomic import atomic_write
 from lstm_ref.formats.record import ModelRecord
 
-__all__ = ["ModelRecord", "atomic_write", "read", "write"]
+__all__ = ["ModelRecord", "atomic_write", "check_path", "read", "write"]
 
 FORMATS = {".npz": npz}
 """The suffixes of the files that can be written and read, and who does it."""
@@ -42,6 +43,21 @@ def read(path: str | PathLike[str]) -> ModelRecord:
     """
     path = Path(path)
     return _format_of(path, "read from").read(path)
+
+
+def check_path(path: str | PathLike[str]) -> None:
+    """Raise what `write` would raise for this path, before there is a model to write.
+
+    Raises:
+        UnsupportedError: a suffix of another format.
+        OSError: the folder is not there, or ``path`` is one itself.
+    """
+    path = Path(path)
+    _format_of(path, "saved as")
+    if not path.resolve().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "this is a folder", str(path))
 
 
 def _format_of(path: Path, verb: str) -> npz.Format:

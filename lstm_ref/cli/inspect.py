@@ -1,0 +1,141 @@
+"""Show what is in a model file: layers, shapes, weights, gate order, and what it carries along."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lstm_ref.cli import output
+from lstm_ref.conventions import GATES
+from lstm_ref.forecast import Recipe
+from lstm_ref.forecast.recipe import KEY as FORECAST
+from lstm_ref.layers import LSTM
+from lstm_ref.model import Sequential, load_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this verb."""
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a model file, .npz")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the file and describe it."""
+    document = describe(args.model, load_model(args.model))
+    if args.json:
+        output.print_json(document)
+    else:
+        _show(document)
+    return output.FINE
+
+
+def describe(path: Path, model: Sequential) -> dict[str, Any]:
+    """The model as one JSON document."""
+    return {
+        "file": str(path),
+        "format": path.suffix.lower(),
+        "bytes": path.stat().st_size,
+        "name": model.name,
+        "input_shape": list(model.input_shape),
+        "output_shape": list(model.output_shape),
+        "parameters": model.count_params(),
+        "gate_order": list(GATES),
+        "layers": [
+            {
+                "name": layer.name,
+                "class": type(layer).__name__,
+                "output_shape": list(layer.compute_output_shape(layer.build_shape or ())),
+                "parameters": layer.count_params(),
+                "config": layer.get_config(),
+                "weights": {name: _weight(array) for name, array in layer.params.items()},
+            }
+            for layer in model.layers
+        ],
+        "compile": model.to_record().config["compile"],
+        "metadata": model.metadata,
+    }
+
+
+def _weight(array: Any) -> dict[str, Any]:
+    finite = array[np.isfinite(array)]
+    return {
+        "shape": list(array.shape),
+        "dtype": str(array.dtype),
+        "smallest": float(finite.min()) if finite.size else None,
+        "largest": float(finite.max()) if finite.size else None,
+        "not_finite": int(array.size - finite.size),
+    }
+
+
+def _show(document: dict[str, Any]) -> None:
+    print(f"{document['file']}: {document['name']}, {document['bytes']:,} bytes, NumPy's .npz")
+    print(f"input  {_shape(document['input_shape'])}   (batch, time, features), None is any number")
+    print(f"output {_shape(document['output_shape'])}")
+    print(f"{document['parameters']:,} weights\n")
+    for layer in document["layers"]:
+        print(f"{layer['name']} ({layer['class']}) → {_shape(layer['output_shape'])}")
+        settings = _settings(layer["class"], layer["config"])
+        if settings:
+            print(f"  {settings}")
+        rows = [
+            [name, "×".join(map(str, w["shape"])), w["dtype"], _range(w)]
+            for name, w in layer["weights"].items()
+        ]
+        if rows:
+            print(output.aligned(rows))
+    if any(layer["class"] == LSTM.__name__ for layer in document["layers"]):
+        print(f"\ngate order in each LSTM's weights: {', '.join(document['gate_order'])}")
+    if (compiled := document["compile"]) is not None:
+        print(f"compiled with {_call(compiled['optimizer'])}, loss {_call(compiled['loss'])}")
+    metadata = dict(document["metadata"])
+    if FORECAST in metadata:
+        _show_recipe(Recipe.from_metadata(metadata))
+        del metadata[FORECAST]
+    if metadata:
+        print(f"\nmetadata\n{json.dumps(metadata, indent=2, ensure_ascii=False)}")
+
+
+def _show_recipe(recipe: Recipe) -> None:
+    """What `lstm-ref train` let the model carry along."""
+    print(f"\nforecasts {', '.join(recipe.targets)}, {recipe.horizon} row(s) ahead,")
+    print(f"from {', '.join(recipe.features)}, in windows of {recipe.window} rows")
+    rows = [["scaling", "mean", "standard deviation"]]
+    for columns, scaling in (
+        (recipe.features, recipe.feature_scaling),
+        (recipe.targets, recipe.target_scaling),
+    ):
+        for name, mean, std in zip(columns, scaling.mean, scaling.std, strict=True):
+            row = [name, f"{mean:.6g}", f"{std:.6g}"]
+            rows += [row] if row not in rows else []
+    print(output.aligned(rows))
+
+
+def _call(record: dict[str, Any] | None) -> str:
+    """``Adam(learning_rate=0.001, ...)`` from a class name and its configuration."""
+    if record is None:
+        return "none"
+    settings = {k: v for k, v in record["config"].items() if k not in ("name", "reduction")}
+    return f"{record['class_name']}({', '.join(f'{k}={v}' for k, v in settings.items())})"
+
+
+def _settings(kind: str, config: dict[str, Any]) -> str:
+    """What of the configuration changes results, beyond the shapes."""
+    if kind == LSTM.__name__:
+        text = f"activation {config['activation']}, gates {config['recurrent_activation']}"
+        switches = ("return_sequences", "go_backwards", "stateful", "zero_output_for_mask")
+        return ", ".join([text, *(name for name in switches if config.get(name))])
+    shown = {key: config[key] for key in ("activation", "mask_value") if key in config}
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items())
+
+
+def _shape(shape: list[int | None]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _range(weight: dict[str, Any]) -> str:
+    if weight["not_finite"]:
+        return f"{weight['not_finite']} NaN OR INFINITE"
+    if weight["smallest"] is None:
+        return ""
+    return f"{weight['smallest']:+.3f} … {weight['largest']:+.3f}"
