@@ -17,7 +17,7 @@ from tests.peers import OTHER_PLATFORM, ROOT
 PROGRAM = """
 import sys
 import numpy as np
-from lstm_ref.kernels.activations import CODES
+from lstm_ref.kernels.activations import activate
 print(activate("tanh", np.array([0.5, -1.0], np.float32)).tolist(), "numba" in sys.modules)
 """
 RIGHT = [round(float(np.tanh(v)), 6) for v in (0.5, -1.0)]
@@ -136,10 +136,9 @@ def test_a_folder_of_another_user_is_not_used(
 
 
 def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
-    program = "from concurrent.futures import ThreadPoolExecutor\n" + PROGRAM
     environment = {**os.environ, "LSTM_REF_CACHE_DIR": str(tmp_path / "cache")}
     processes = [
-        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment,
+        subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]  # fmt: skip
@@ -164,7 +163,7 @@ def test_the_processor_and_numbas_settings_name_the_file(monkeypatch: pytest.Mon
 def test_many_threads_may_ask_for_a_kernel_at_once(folder: Path) -> None:
     program = """
 import threading, numpy as np
-from lstm_ref.kernels.activations import CODES
+from lstm_ref.kernels.activations import activate
 x = np.linspace(-3, 3, 1000, dtype=np.float32)
 results = []
 threads = [threading.Thread(target=lambda: results.append(activate("tanh", x))) for _ in range(32)]
@@ -193,7 +192,6 @@ def test_the_loops_run_with_the_jit_off() -> None:
 import sys, numpy as np
 from tests.cases import make_case
 from lstm_ref.kernels import runtime
-from lstm_ref.kernels.activations import CODES
 for dtype in ("float64", "float32"):
     for n, mask in enumerate(("none", "scattered", "right")):
         case = make_case(n, (7, 3, 2, 9), dtype, mask, activation=("tanh", "gelu", "softplus")[n],
