@@ -98,8 +98,9 @@ def _show(document: dict[str, Any]) -> None:
 
 def _show_recipe(recipe: Recipe) -> None:
     """What `lstm-ref train` let the model carry along."""
-    print(f"\nforecasts {', '.join(recipe.targets)}, {recipe.horizon} row(s) ahead,")
-    print(f"from {', '.join(recipe.features)}, in windows of {recipe.window} rows")
+    horizon, window = (output.counted(n, "row") for n in (recipe.horizon, recipe.window))
+    print(f"\nforecasts {', '.join(recipe.targets)}, {horizon} ahead,")
+    print(f"from {', '.join(recipe.features)}, in windows of {window}")
     rows = [["scaling", "mean", "standard deviation"]]
     for columns, scaling in (
         (recipe.features, recipe.feature_scaling),

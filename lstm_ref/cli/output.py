@@ -26,6 +26,11 @@ def print_json(document: Mapping[str, Any]) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def counted(n: int, noun: str) -> str:
+    """``1 row``, ``2 rows``, ``1,000 rows``."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def quiet(*_: Any, **__: Any) -> None:
     """In place of print, where ``--json`` wants standard output for itself."""
 

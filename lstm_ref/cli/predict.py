@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.out is None:
         sys.stdout.write(output.csv_bytes(columns).decode())
     else:
-        print(f"written: {args.out}, {len(table):,} rows of {', '.join(columns)}")
+        print(f"written: {args.out}, {output.counted(len(table), 'row')} of {', '.join(columns)}")
     return output.FINE
 
 

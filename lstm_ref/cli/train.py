@@ -121,19 +121,17 @@ def run(args: argparse.Namespace) -> int:
 def _show_plan(args: argparse.Namespace, plan: Plan) -> None:
     x, y, _ = plan.data
     recipe = plan.recipe
-    rows_ahead = f"{recipe.horizon} row{'s' * (recipe.horizon > 1)} later"
-    print(f"{args.table}: {len(plan.table):,} rows{_missing(plan.table)}")
+    horizon, window = (output.counted(n, "row") for n in (recipe.horizon, recipe.window))
+    print(f"{args.table}: {output.counted(len(plan.table), 'row')}{_missing(plan.table)}")
     print(f"reads    {', '.join(recipe.features)}")
-    print(f"predicts {', '.join(recipe.targets)}, {rows_ahead}, at every row")
-    print(f"x {x.shape} → y {y.shape}   (batch, time, features): windows of {recipe.window} rows")
+    print(f"predicts {', '.join(recipe.targets)}, {horizon} later, at every row")
+    print(f"x {x.shape} → y {y.shape}   (batch, time, features): windows of {window}")
 
 
 def _show(args: argparse.Namespace, experiment: Experiment) -> None:
-    losses = experiment.losses
-    print(
-        f"{experiment.plan.model.count_params():,} weights, {len(losses)} epochs: loss "
-        f"{losses[0]:.4f} → {losses[-1]:.4f}"
-    )
+    weights, losses = experiment.plan.model.count_params(), experiment.losses
+    epochs = output.counted(len(losses), "epoch")
+    print(f"{weights:,} weights, {epochs}: loss {losses[0]:.4f} → {losses[-1]:.4f}")
     if experiment.scores:
         compared = " and ".join(f"{n:,}" for n in sorted({s.rows for s in experiment.scores}))
         print(f"\nroot mean square error on {compared} of the last rows, which were held out:")

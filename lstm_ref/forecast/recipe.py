@@ -46,11 +46,15 @@ class Recipe:
         """The recipe whose scalings come from the first ``rows`` of the table, which train.
 
         Raises:
-            ValueError: a column that is not in the table, or a horizon below 1.
+            ValueError: a column that is not in the table or named twice, or a horizon below 1.
             ShapeError: a column without a value in these rows.
         """
         if horizon < 1:
             raise ValueError(f"horizon={horizon}: a forecast looks at least 1 row ahead")
+        for columns in (features, targets):
+            twice = [name for name in columns if list(columns).count(name) > 1]
+            if twice:
+                raise ValueError(f"the column {twice[0]!r} is named twice")
         return cls(
             features=tuple(features),
             targets=tuple(targets),

@@ -90,6 +90,7 @@ def build_model(
     layers.append(Dense(len(recipe.targets), name="dense"))
     model = Sequential(layers, name="forecast")  # named, so that the same settings give one file
     chosen: Any = optimizers.get(optimizer)
+    chosen.name = optimizer
     if learning_rate is not None:
         chosen.learning_rate = learning_rate
     model.compile(optimizer=chosen, loss="mse")

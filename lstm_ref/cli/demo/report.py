@@ -34,7 +34,7 @@ def shapes(plan: Plan) -> str:
     """From the table to the predictions, what each axis is."""
     (B, T, D), K = plan.data.x.shape, plan.data.y.shape[-1]
     H = plan.settings.units
-    values = f"{D} value{'s' * (D > 1)}"
+    values = output.counted(D, "value")
     rows = [
         ("the table", (plan.first, D), f"{values} for each hour to learn from"),
         ("x", (B, T, D), f"{B} windows of {T} hours, {values} at every hour"),
@@ -50,11 +50,11 @@ def shapes(plan: Plan) -> str:
 def outcome(result: Outcome) -> str:
     """One model: its training, some of its predictions, its errors."""
     experiment, settings = result.experiment, result.task.settings
-    epochs = f"{settings.epochs} epoch{'s' * (settings.epochs > 1)} with {settings.optimizer}"
+    epochs = f"{output.counted(settings.epochs, 'epoch')} with {settings.optimizer}"
     loss = f"loss {experiment.losses[0]:.4f} → {experiment.losses[-1]:.4f}"
     weights = experiment.plan.model.count_params()
     several = len(result.task.columns) > 1
-    verdict = "The LSTM beats" if result.beats_baselines else "The LSTM DOES NOT BEAT"
+    verdict = "beats" if result.beats_baselines else "DOES NOT BEAT"
     lines = [
         "",
         f"{weights:,} weights, {epochs}: {loss} ({result.seconds:.0f} s)",
@@ -69,7 +69,7 @@ def outcome(result: Outcome) -> str:
             titles={column: column_title(column) for column in result.task.columns},
             baselines=BASELINES,
         ),
-        f"{verdict} both{', for every value' * several}.",
+        f"The LSTM {verdict} both{' for every value' * several}.",
     ]
     return _indented("\n".join(lines))
 
