@@ -460,10 +460,45 @@ def padded_values() -> Drawing:
     return drawing
 
 
+def panels() -> Drawing:
+    """Weights in blocks of one gate each, and packed into panels."""
+    drawing = Drawing(
+        660, 236,
+        "Above, the weights in Keras' layout: four blocks of columns, i, f, g and o, each with two "
+        "halves of L units, W above U. Below, the two panels: the first holds the first half of "
+        "each of i, f, g and o side by side, the second holds the second halves.",
+        "large",
+    )  # fmt: skip
+    left, width, height = 70, 62, 64
+    drawing.text(left - 12, 30, "W", "math", "end")
+    drawing.text(left - 12, 62, "U", "math", "end")
+    for n, gate in enumerate(GATES):
+        drawing.text(left + n * 2 * width + width, 10, gate, "math")
+        for half in (0, 1):
+            x = left + (2 * n + half) * width
+            drawing.box(x, 16, width, height, f"sheet half{half}", corner=0)
+            drawing.text(x + width / 2, 35, f"{gate}_{half + 1}")
+    drawing.line([(left, 16 + 0.45 * height), (left + 8 * width, 16 + 0.45 * height)], "axis",
+                 arrow=False)  # fmt: skip
+    gap = 24
+    for half in (0, 1):
+        start = left - gap / 2 + half * (4 * width + gap)
+        for n, gate in enumerate(GATES):
+            x = start + n * width
+            drawing.box(x, 140, width, height, f"sheet half{half}", corner=0)
+            drawing.text(x + width / 2, 176, f"{gate}_{half + 1}")
+            from_x = left + (2 * n + half) * width + width / 2
+            drawing.line([(from_x, 84), (x + width / 2, 136)], f"thin half{half}")
+        drawing.text(start + 2 * width, 222, f"panel {half + 1}: {'first' if half == 0 else 'next'}"
+                     " L units, all four gates", "small")  # fmt: skip
+    return drawing
+
+
 STANDALONE = {
     "cell": whole_cell,
     "batch": batch,
     "return_sequences": return_sequences,
     "padded_values": padded_values,
+    "panels": panels,
 }
 """The drawings a page can ask for by name."""
