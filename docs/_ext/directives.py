@@ -1,5 +1,7 @@
 """The directives of the pages: ``{equation} 4`` and ``{drawing} cell``."""
 
+import re
+
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from sphinx import addnodes
@@ -7,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from _ext import drawings
-from _ext.equations import EquationError, Excerpt, equation, excerpts
+from _ext.equations import TAG, EquationError, Excerpt, equation, excerpts
 from _ext.mathml import visible_length
 from _ext.svg import Drawing
 
@@ -92,8 +94,15 @@ class DrawingDirective(Directive):
         return [svg_node(drawings.STANDALONE[name]())]
 
 
+def link_equations(lines: list[str]) -> None:
+    """In a docstring, make each number of ``[EQ 7-14, 17]`` lead to its equation."""
+    for n, line in enumerate(lines):
+        lines[n] = TAG.sub(lambda tag: re.sub(r"(\d+)", r":ref:`\1 <eq-\1>`", tag[0]), line)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directives."""
+    """Register the directives, and link the equations in docstrings."""
     app.add_directive("equation", EquationDirective)
     app.add_directive("drawing", DrawingDirective)
+    app.connect("autodoc-process-docstring", lambda *event: link_equations(event[-1]))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
