@@ -12,11 +12,19 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from operator import is_
 from typing import Any, Literal
 
 import numpy as np
 
-from lstm_ref.checks import lstm_weights, real_array, sequence_batch, shaped, step_mask
+from lstm_ref.checks import (
+    lstm_weights,
+    real_array,
+    sequence_batch,
+    shaped,
+    step_mask,
+    weight_array,
+)
 from lstm_ref.conventions import DTYPES, Array
 from lstm_ref.errors import DTypeError, MissingExtraError, ShapeError
 from lstm_ref.spec import activations
@@ -97,7 +105,8 @@ def lstm_forward(
 
     Args:
         x: [B,T,D], anything NumPy reads as real numbers; computed in the dtype of the weights.
-        params: the weights, W[D,4H], U[H,4H], b[4H], gate blocks in the order i, f, g, o.
+        params: the weights, W[D,4H], U[H,4H], b[4H], gate blocks in the order i, f, g, o; lists,
+            matrices and big-endian arrays are converted.
         config: activations, direction, masked-output rule; None for Keras' defaults.
         mask: [B,T], True where the step is real; None when every step is. Masked inputs may hold
             anything, NaN included.
@@ -112,11 +121,18 @@ def lstm_forward(
     Raises:
         ShapeError: x, mask, a state or the weights have the wrong shape.
         DTypeError: an array holds something other than real numbers.
+        TypeError: params or config is something else.
         ValueError: an unknown activation, masked-output rule or backend.
     """
-    D, H = lstm_weights(params.kernel, params.recurrent_kernel, params.bias)
-    dtype = weights_dtype(params.kernel)
     config = LSTMConfig() if config is None else config
+    if not isinstance(params, LSTMParams) or not isinstance(config, LSTMConfig):
+        raise TypeError(
+            f"params is a {type(params).__name__} and config a {type(config).__name__}: give "
+            "LSTMParams(kernel, recurrent_kernel, bias) and LSTMConfig(activation=..., ...)"
+        )
+    params = plain(params)
+    D, H = lstm_weights(params.kernel, params.recurrent_kernel, params.bias)
+    dtype = params.kernel.dtype
     if config.masked_output not in MASKED_OUTPUTS:
         raise ValueError(f"masked_output is {config.masked_output!r}: 'hold' or 'zero' is needed")
     names = [
@@ -169,8 +185,8 @@ def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradie
 
 def dense_forward(
     h: Any,
-    kernel: Array,
-    bias: Array | None = None,
+    kernel: Any,
+    bias: Any = None,
     activation: str | None = "linear",
     keep_cache: bool = False,
     backend: Backend = "auto",
@@ -187,21 +203,23 @@ def dense_forward(
     Raises:
         ShapeError, DTypeError, ValueError: as ``lstm_forward``.
     """
+    kernel = weight_array(kernel, "kernel")
     if kernel.ndim != 2:
         raise ShapeError(f"kernel has shape {kernel.shape}, and W[H,K] is needed")
-    H, K = kernel.shape
-    dtype = weights_dtype(kernel)
+    (H, K), dtype = kernel.shape, kernel.dtype
     h = real_array(h, "h", dtype)
     if h.ndim < 1 or h.shape[-1] != H:
         raise ShapeError(
             f"h has shape {h.shape}, and the weights were made for {H} features on the last axis"
         )
     if bias is not None:
-        shaped(real_array(bias, "bias", dtype), (K,), "bias", "one for each output")
+        bias = shaped(real_array(bias, "bias", dtype), (K,), "bias", "one for each output")
     core = twins(resolve(backend, dtype), "dense")
     name = activations.activation_name(activation)
     output: DenseOutput = core.dense_forward(h.reshape(rows(h), H), kernel, bias, name, keep_cache)
-    return replace(output, y=output.y.reshape(*h.shape[:-1], K))
+    y = output.y.reshape(*h.shape[:-1], K)
+    # The cache keeps y in the shape the caller sees, for ``dense_backward`` to compare with.
+    return DenseOutput(y, None if output.cache is None else replace(output.cache, y=y))
 
 
 def dense_backward(d_y: Any, cache: DenseCache) -> DenseGradients:
@@ -214,15 +232,18 @@ def dense_backward(d_y: Any, cache: DenseCache) -> DenseGradients:
     Raises:
         ShapeError, DTypeError: d_y does not fit the cache.
     """
+    if not isinstance(cache, DenseCache):
+        raise TypeError(
+            f"cache is {cache!r}: run dense_forward(..., keep_cache=True) and pass its out.cache"
+        )
     H, K = cache.kernel.shape
     d_y = real_array(d_y, "d_y", cache.kernel.dtype)
-    if d_y.ndim < 1 or d_y.shape[-1] != K or rows(d_y) != cache.z.shape[0]:
-        raise ShapeError(
-            f"d_y has shape {d_y.shape}, and the forward pass gave {cache.z.shape[0]} rows of "
-            f"{K} outputs"
-        )
+    shaped(d_y, cache.y.shape, "d_y", "one for each output of the forward pass")
+    N = rows(d_y)
     core = twins(cache.backend, "dense")
-    gradients: DenseGradients = core.dense_backward(d_y.reshape(rows(d_y), K), cache)
+    gradients: DenseGradients = core.dense_backward(
+        d_y.reshape(N, K), replace(cache, y=cache.y.reshape(N, K))
+    )
     return replace(gradients, d_h=gradients.d_h.reshape(*d_y.shape[:-1], H))
 
 
@@ -231,15 +252,15 @@ def rows(array: Array) -> int:
     return int(np.prod(array.shape[:-1]))
 
 
-def weights_dtype(kernel: Array) -> np.dtype[Any]:
-    """The dtype everything is computed in: that of the weights.
+def plain(params: LSTMParams) -> LSTMParams:
+    """The weights as arrays in native byte order: ``params`` itself where they are that already.
 
     Raises:
-        DTypeError: weights that are not floating point.
+        DTypeError, ShapeError: as ``weight_array``.
     """
-    if kernel.dtype.kind != "f" or kernel.dtype.itemsize < 4:
-        raise DTypeError(
-            f"the weights are {kernel.dtype}: float32 or float64 is needed (float16 weights can "
-            "be cast up without loss, weights.astype('float32'))"
-        )
-    return kernel.dtype
+    given = (params.kernel, params.recurrent_kernel, params.bias)
+    kernel = weight_array(params.kernel, "kernel")
+    recurrent_kernel = weight_array(params.recurrent_kernel, "recurrent_kernel")
+    bias = None if params.bias is None else weight_array(params.bias, "bias")
+    converted = (kernel, recurrent_kernel, bias)
+    return params if all(map(is_, given, converted)) else LSTMParams(*converted)

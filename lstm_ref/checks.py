@@ -10,19 +10,20 @@ import numpy as np
 from lstm_ref.conventions import GATES, Array
 from lstm_ref.errors import DTypeError, ShapeError
 
+REAL_KINDS = "fiub"
+"""NumPy's letters for floating-point numbers, integers (signed and not) and booleans."""
 
-def real_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> Array:
-    """``value`` as an array of real numbers in native byte order, converted to ``dtype``.
 
-    Lists, integers, booleans, float16, big-endian and strided arrays are converted; without a
-    ``dtype``, what is not float32, float64 or longdouble becomes float32. Masked entries of a
-    ``numpy.ma`` array become NaN, so that they are seen.
+def real_numbers(value: Any, name: str) -> Array:
+    """``value`` as a plain array of real numbers of whatever dtype it has.
+
+    Masked entries of a ``numpy.ma`` array become NaN, so that they are seen.
 
     Raises:
         DTypeError: complex numbers, objects, strings, dates.
         ShapeError: a ragged list.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in REAL_KINDS:
         value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
     try:
         array = np.asarray(value)
@@ -31,17 +32,48 @@ def real_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> Arr
             f"{name} is a nested list whose rows differ in length: pad them first, for example "
             "with pad_sequences(..., dtype='float32')"
         ) from error
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in REAL_KINDS:
         hint = {
             "c": "take the real part, or its magnitude, first",
             "O": "rows of unequal length, or None among the numbers, usually make such an array; "
             "pad with pad_sequences, or convert with np.asarray(..., dtype='float32')",
         }.get(array.dtype.kind, "convert it to numbers first")
         raise DTypeError(f"{name} has dtype {array.dtype}, and real numbers are needed: {hint}")
+    return array
+
+
+def real_array(value: Any, name: str, dtype: np.dtype[Any] | None = None) -> Array:
+    """``value`` as an array of real numbers in native byte order, converted to ``dtype``.
+
+    Lists, integers, booleans, float16, big-endian and strided arrays are converted; without a
+    ``dtype``, what is not float32, float64 or longdouble becomes float32.
+
+    Raises:
+        DTypeError, ShapeError: as ``real_numbers``.
+    """
+    array = real_numbers(value, name)
     if dtype is None:
         keeps = array.dtype.kind == "f" and array.dtype.itemsize >= 4
         dtype = array.dtype.newbyteorder("=") if keeps else np.dtype(np.float32)
     return array.astype(dtype, copy=False)
+
+
+def weight_array(value: Any, name: str) -> Array:
+    """``value`` as an array in the floating-point dtype it has, which everything is computed in.
+
+    Lists, matrices and big-endian arrays are converted.
+
+    Raises:
+        DTypeError: numbers that are not float32, float64 or longdouble.
+        ShapeError: a ragged list.
+    """
+    array = real_numbers(value, name)
+    if array.dtype.kind != "f" or array.dtype.itemsize < 4:
+        raise DTypeError(
+            f"{name} is {array.dtype}, and weights are float32 or float64: convert it, for example "
+            "with weights.astype('float32'), which loses nothing of float16"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def shaped(array: Array, shape: tuple[int, ...], name: str, meaning: str) -> Array:
@@ -90,8 +122,14 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
         ShapeError: another shape, with the advice for the usual ones.
         DTypeError: something that is no number.
     """
-    steps = np.asarray(mask)
-    if steps.dtype.kind not in "fiub":
+    try:
+        steps = np.asarray(mask)
+    except ValueError as error:
+        raise ShapeError(
+            f"mask is a nested list whose rows differ in length, and {(B, T)} is needed: one True "
+            "or False for each row and time step, those of the padding included"
+        ) from error
+    if steps.dtype.kind not in REAL_KINDS:
         raise DTypeError(f"mask has dtype {steps.dtype}, and True or False for each step is needed")
     advice = "one True or False for each row and time step, (batch, time)"
     if steps.shape == (B,):

@@ -37,6 +37,7 @@ def test_shapes_of_x(x: np.ndarray, sentence: str) -> None:
         (X.astype(object), "object.*unequal length"),
         (np.full((2, 5, 3), "a"), "dtype <U1"),
         (np.zeros((2, 5, 3), "datetime64[s]"), "datetime64"),
+        (np.ma.masked_array(np.zeros((2, 5, 3), "datetime64[s]")), "datetime64"),
     ],
 )
 def test_dtypes_of_x(x: np.ndarray, sentence: str) -> None:
@@ -67,6 +68,49 @@ def test_the_same_numbers_in_another_form_give_the_same_result(convert: Any, whi
     np.testing.assert_array_equal(lr.lstm_forward(convert(X), PARAMS, backend=which).hs, expected)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("which", ["numpy", "numba"])
+@pytest.mark.parametrize(
+    "convert",
+    [
+        pytest.param(lambda w: w.tolist(), id="list"),
+        pytest.param(lambda w: w.astype(">f8"), id="big-endian"),
+        pytest.param(lambda w: np.asmatrix(w) if w.ndim == 2 else w, id="matrix"),
+        pytest.param(lambda w: np.ma.masked_array(w), id="masked array"),
+    ],
+)
+def test_the_same_weights_in_another_form_give_the_same_result(convert: Any, which: Any) -> None:
+    """Forward and backward, in native float64, for an LSTM and a dense head."""
+    d = np.random.default_rng(2).normal(size=(2, 5, 4))
+    results = []
+    for form in (lambda w: w, convert):
+        params = lr.LSTMParams(*(form(w) for w in vars(PARAMS).values()))
+        out = lr.lstm_forward(X, params, keep_cache=True, backend=which)
+        head = lr.dense_forward(
+            X, form(PARAMS.kernel), form(PARAMS.bias), "tanh", keep_cache=True, backend=which
+        )
+        gradients = (
+            lr.lstm_backward(d, None, None, out.cache),
+            lr.dense_backward(head.y, head.cache),
+        )
+        results.append([out.hs, head.y, *(g for part in gradients for g in vars(part).values())])
+    for expected, got in zip(*results, strict=True):
+        assert type(got) is np.ndarray
+        assert got.dtype == np.float64
+        assert got.dtype.isnative
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_weights_that_need_no_conversion_are_passed_on_untouched() -> None:
+    assert backend.plain(PARAMS) is PARAMS
+
+
+def test_a_bias_of_another_dtype_does_not_change_that_of_the_head() -> None:
+    h, W, b = np.ones((2, 3), "float32"), np.ones((3, 2), "float32"), np.array([0.1, 0.2])
+    for which in ("numpy", "numba"):
+        assert lr.dense_forward(h, W, b, backend=which).y.dtype == np.float32, which
+
+
 @pytest.mark.parametrize("dtype", ["int64", "bool", "float16", "float32"])
 def test_other_numbers_are_computed_in_the_weights_dtype(dtype: str) -> None:
     x = np.round(X).astype(dtype)
@@ -90,6 +134,7 @@ def test_a_masked_entry_of_a_numpy_masked_array_is_seen_as_nan() -> None:
         (np.ones((2, 5, 1)), r"mask\[..., 0\]"),
         (np.ones((5, 2)), "transposed"),
         (np.ones((2, 4)), r"\(2, 5\) is needed"),
+        ([[True] * 5, [True]], r"rows differ in length, and \(2, 5\) is needed"),
     ],
 )
 def test_shapes_of_the_mask(mask: np.ndarray, sentence: str) -> None:
@@ -119,6 +164,22 @@ def test_states_and_gradients_of_another_batch_are_refused() -> None:
         lr.lstm_backward(np.zeros((2, 4)), None, None, out.cache)
     with pytest.raises(TypeError, match="keep_cache=True"):
         lr.lstm_backward(None, None, None, lr.lstm_forward(X, PARAMS).cache)
+
+
+def test_gradients_of_a_head_have_the_shape_of_its_outputs() -> None:
+    """As many numbers in another arrangement belong to other rows."""
+    out = lr.dense_forward(X, np.ones((3, 4)), keep_cache=True)
+    with pytest.raises(lr.ShapeError, match=r"d_y has shape \(5, 2, 4\), and \(2, 5, 4\)"):
+        lr.dense_backward(np.ones((5, 2, 4)), out.cache)
+    with pytest.raises(TypeError, match="keep_cache=True"):
+        lr.dense_backward(out.y, lr.dense_forward(X, np.ones((3, 4))).cache)
+
+
+def test_something_else_for_the_weights_or_the_options_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"params is a tuple.*LSTMParams\(kernel"):
+        lr.lstm_forward(X, (PARAMS.kernel, PARAMS.recurrent_kernel, PARAMS.bias))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"config a str.*LSTMConfig\(activation"):
+        lr.lstm_forward(X, PARAMS, "tanh")  # type: ignore[arg-type]
 
 
 def test_weights_that_do_not_fit_each_other() -> None:
