@@ -35,13 +35,13 @@ class EquationDirective(SphinxDirective):
         """The nodes."""
         try:
             number = int(self.arguments[0])
-            direction = drawings.direction(number)
             title = f"EQ {number}: {equation(number).title}"
+            direction = drawings.direction(number)
             if direction not in ("forward", *title.split()):
                 title += f", {direction}"
             parts = excerpts(number)
             drawing = drawings.for_equation(number)
-        except (EquationError, KeyError, ValueError) as error:
+        except ValueError as error:  # an EquationError, or no number
             raise self.severe(f"{{equation}} {self.arguments[0]}: {error}") from error
 
         target = nodes.target("", "", ids=[f"eq-{number}"], names=[f"eq-{number}"])

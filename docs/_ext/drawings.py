@@ -5,11 +5,12 @@ part at hand lit up. What is computed forward is lit in one colour ("on"), what 
 another, with the arrows reversed ("back"); values that are only read are marked too ("used").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from _ext.equations import EquationError
 from _ext.svg import Drawing, Point
 from lstm_ref.conventions import GATES
 from lstm_ref.spec.lstm import lstm_forward
@@ -314,9 +315,9 @@ def for_equation(number: int) -> Drawing:
     """The drawing that goes with an equation, its part lit up.
 
     Raises:
-        KeyError: it has none.
+        EquationError: it has none.
     """
-    draw, focus = FOCUS[number]
+    draw, focus = _focus(number)
     return draw(focus, "focused")
 
 
@@ -324,9 +325,16 @@ def direction(number: int) -> str:
     """``"forward"`` or ``"backward"``, as the arrows of its drawing go.
 
     Raises:
-        KeyError: it has none.
+        EquationError: it has none.
     """
-    return "backward" if FOCUS[number][1].back else "forward"
+    return "backward" if _focus(number)[1].back else "forward"
+
+
+def _focus(number: int) -> tuple[Callable[..., Drawing], Focus]:
+    try:
+        return FOCUS[number]
+    except KeyError:
+        raise EquationError(f"equation {number} has no drawing in docs/_ext/drawings.py") from None
 
 
 # ----- drawings that stand on a page by themselves -----
