@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from _ext import drawings
-from _ext.equations import TAG, EquationError, Excerpt, equation, excerpts
+from _ext.equations import TAG, Excerpt, equation, excerpts
 from _ext.mathml import visible_length
 from _ext.svg import Drawing
 
