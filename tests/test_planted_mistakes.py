@@ -201,7 +201,7 @@ def plant(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
         code, address = runtime.compile_kernel(kernel, float64)
         function = runtime.c_function(address, code.parameters)
         sound = runtime.Kernel(kernel, float64, code.parameters, function)
-        monkeypatch.setitem(runtime._loaded, (kernel, "float64"), sound)
+        monkeypatch.setitem(runtime._loaded, (kernel, float64), sound)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)

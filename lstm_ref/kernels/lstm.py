@@ -9,7 +9,8 @@ import numpy as np
 from lstm_ref.conventions import GATES, Array
 from lstm_ref.kernels import runtime
 from lstm_ref.kernels.activations import CODES
-from lstm_ref.kernels.packing import WIDE_PANEL, column_panels, lanes, lstm_panels, padded
+from lstm_ref.kernels.geometry import PANEL_VECTORS, STEPS, TILE_ROWS
+from lstm_ref.kernels.packing import column_panels, lanes, lstm_panels, padded
 from lstm_ref.kernels.product import product, sum_of_outer_products, sum_of_rows
 from lstm_ref.spec.lstm import before_each_step
 from lstm_ref.spec.parameters import LSTMCache, LSTMConfig, LSTMGradients, LSTMOutput, LSTMParams
@@ -44,12 +45,12 @@ def lstm_forward(
         h_even[:] = h0
     if c0 is not None:
         c[:, :H] = c0
-    h0, c0 = h_even.copy(), c[:, :H].copy()
-
     hs = np.empty((B, T, H), dtype)
-    cached = (B, T) if keep_cache else (0, 0)
-    z, gates = np.empty((*cached, 4 * H), dtype), np.empty((*cached, 4 * H), dtype)
-    h_states, c_states = np.empty((*cached, H), dtype), np.empty((*cached, H), dtype)
+    z = gates = h_states = c_states = NOTHING
+    if keep_cache:
+        h0, c0 = h_even.copy(), c[:, :H].copy()
+        z, gates = np.empty((B, T, 4 * H), dtype), np.empty((B, T, 4 * H), dtype)
+        h_states, c_states = np.empty((B, T, H), dtype), np.empty((B, T, H), dtype)
     panels, bias = lstm_panels(params)
 
     runtime.kernel("lstm_forward", dtype)(
@@ -59,6 +60,7 @@ def lstm_forward(
         bias=bias,
         xh=xh,
         c=c,
+        xW=np.empty((B, STEPS, 4 * H_padded) if B < TILE_ROWS else 0, dtype),
         hs=hs,
         z_cache=z,
         gates_cache=gates,
@@ -75,7 +77,7 @@ def lstm_forward(
         keep_cache=int(keep_cache),
     )
     h_final, c_final = (h_odd if T % 2 else h_even).copy(), c[:, :H].copy()
-    if not keep_cache:
+    if not keep_cache or h0 is None or c0 is None:  # they are None only without a cache
         return LSTMOutput(hs, h_final, c_final)
     cache = LSTMCache(
         params, config, x, mask, h0, c0, z, gates, h_states, c_states, backend="numba"
@@ -90,7 +92,7 @@ def lstm_backward(
     params, config, x, mask = cache.params, cache.config, cache.x, cache.mask
     B, T, D = x.shape
     H, dtype, L = params.units, x.dtype, lanes(x)
-    width = WIDE_PANEL * L
+    width = PANEL_VECTORS * L
     H_padded, z_width = padded(H, width), padded(len(GATES) * H, width)
 
     carried_h, carried_c = np.zeros((B, H_padded), dtype), np.zeros((B, H), dtype)
@@ -104,7 +106,7 @@ def lstm_backward(
     runtime.kernel("lstm_backward", dtype)(
         d_hs=np.zeros((B, T, H), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=NOTHING if mask is None else as_bytes(mask),
-        panels=column_panels(params.recurrent_kernel.T, WIDE_PANEL),
+        panels=column_panels(params.recurrent_kernel.T, PANEL_VECTORS),
         z=cache.z,
         gates=cache.gates,
         c_prev=c_prev,
@@ -129,9 +131,9 @@ def lstm_backward(
     d_x = product(d_z_rows[:, :columns], params.kernel.T).reshape(B, T, D)  # [EQ 13]
     return LSTMGradients(
         d_x=d_x[:, ::-1] if config.go_backwards else d_x,
-        d_kernel=sum_of_outer_products(x.reshape(B * T, D), d_z_rows, columns, 4),  # [EQ 14]
-        d_recurrent_kernel=sum_of_outer_products(h_prev, d_z_rows, columns, 4),  # [EQ 14]
-        d_bias=None if params.bias is None else sum_of_rows(d_z_rows, columns, 4),  # [EQ 14]
+        d_kernel=sum_of_outer_products(x.reshape(B * T, D), d_z_rows, columns),  # [EQ 14]
+        d_recurrent_kernel=sum_of_outer_products(h_prev, d_z_rows, columns),  # [EQ 14]
+        d_bias=None if params.bias is None else sum_of_rows(d_z_rows, columns),  # [EQ 14]
         d_h0=carried_h[:, :H].copy(),
         d_c0=carried_c,
     )

@@ -5,14 +5,13 @@ walks through memory in a straight line. L is the number of elements in a 64-byt
 """
 
 import math
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from lstm_ref.conventions import GATES, Array
+from lstm_ref.kernels.geometry import PANEL_VECTORS, VECTOR_BYTES
 from lstm_ref.spec.parameters import LSTMParams
-
-VECTOR_BYTES = 64
-WIDE_PANEL = 4  # vectors side by side in a panel; narrow results take panels of 1
 
 
 def lanes(array: Array) -> int:
@@ -31,21 +30,34 @@ def gate_panels(weights: Array) -> Array:
     K, H = weights.shape[0], weights.shape[1] // len(GATES)
     whole = np.zeros((K, len(GATES), padded(H, L)), weights.dtype)
     whole[:, :, :H] = weights.reshape(K, len(GATES), H)
-    panels = whole.reshape(K, len(GATES), -1, L).transpose(2, 0, 1, 3)
-    return np.ascontiguousarray(panels)
+    return aligned(whole.reshape(K, len(GATES), -1, L).transpose(2, 0, 1, 3))
 
 
 def lstm_panels(params: LSTMParams) -> tuple[Array, Array]:
     """(W over U as [H_padded/L, D+H, 4, L], bias as [H_padded/L, 1, 4, L])."""
-    kernel = params.kernel
-    bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
-    stacked = np.concatenate([kernel, params.recurrent_kernel])
-    return gate_panels(stacked), gate_panels(bias[None])
+    found = _packed.get(params)
+    if found is None:
+        kernel = params.kernel
+        bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
+        stacked = np.concatenate([kernel, params.recurrent_kernel])
+        found = gate_panels(stacked), gate_panels(bias[None])
+        if all(cannot_change(w) for w in vars(params).values() if w is not None):
+            _packed[params] = found
+    return found
+
+
+_packed: WeakKeyDictionary[LSTMParams, tuple[Array, Array]] = WeakKeyDictionary()
+"""The panels of weights that cannot change, kept as long as their ``LSTMParams``."""
+
+
+def cannot_change(array: Array) -> bool:
+    """Whether the array is read-only and no view of one that may not be."""
+    return not array.flags.writeable and array.base is None
 
 
 def panel_vectors(columns: int, L: int) -> int:
     """How many vectors wide the panels of a result with so many columns are: 4, or 1 if narrow."""
-    return WIDE_PANEL if columns > 2 * L else 1
+    return PANEL_VECTORS if columns > 2 * L else 1
 
 
 def column_panels(matrix: Array, vectors: int) -> Array:
@@ -54,4 +66,13 @@ def column_panels(matrix: Array, vectors: int) -> Array:
     K, N = matrix.shape
     whole = np.zeros((K, padded(N, width)), matrix.dtype)
     whole[:, :N] = matrix
-    return np.ascontiguousarray(whole.reshape(K, -1, width).transpose(1, 0, 2))
+    return aligned(whole.reshape(K, -1, width).transpose(1, 0, 2))
+
+
+def aligned(array: Array) -> Array:
+    """A contiguous copy whose every vector lies in one line of the cache, not across two."""
+    memory = np.empty(array.nbytes + VECTOR_BYTES, np.uint8)
+    start = -memory.ctypes.data % VECTOR_BYTES
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

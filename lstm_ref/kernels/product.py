@@ -4,6 +4,7 @@ import numpy as np
 
 from lstm_ref.conventions import Array
 from lstm_ref.kernels import runtime
+from lstm_ref.kernels.geometry import PANEL_VECTORS
 from lstm_ref.kernels.packing import column_panels, lanes, padded, panel_vectors
 
 
@@ -33,7 +34,7 @@ def pad_columns(array: Array) -> tuple[Array, int]:
     return whole, vectors
 
 
-def sum_of_outer_products(A: Array, B: Array, columns: int, vectors: int) -> Array:
+def sum_of_outer_products(A: Array, B: Array, columns: int, vectors: int = PANEL_VECTORS) -> Array:
     """Aᵀ[K,N] · B[N,width], of which ``columns`` are kept: Σ over rows n of A[n]ᵀ B[n].
 
     The rows of B are whole panels of ``vectors`` (see ``pad_columns``). The sum runs in the order
@@ -48,7 +49,7 @@ def sum_of_outer_products(A: Array, B: Array, columns: int, vectors: int) -> Arr
     return np.ascontiguousarray(C[:, :columns])
 
 
-def sum_of_rows(B: Array, columns: int, vectors: int) -> Array:
+def sum_of_rows(B: Array, columns: int, vectors: int = PANEL_VECTORS) -> Array:
     """Σ over rows n of B[n], as ``sum_of_outer_products`` with A = 1."""
     N, width = B.shape
     C = np.zeros(width, B.dtype)

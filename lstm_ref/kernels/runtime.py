@@ -49,7 +49,7 @@ MAX_OBJECT_BYTES = 64 << 20
 BYTE = np.dtype(np.uint8)
 
 _lock = threading.RLock()
-_loaded: dict[tuple[str, str], "Kernel"] = {}
+_loaded: dict[tuple[str, np.dtype[Any]], "Kernel"] = {}
 _keep_alive: list[Any] = []  # engines and compiled functions own the code that addresses point to
 
 
@@ -96,41 +96,36 @@ class Kernel:
         """Run the loops on these buffers and sizes, named as their parameters."""
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
-        values = [arguments[p] for p in self.parameters]
-        for parameter, value in zip(self.parameters, values, strict=True):
-            if isinstance(value, np.ndarray):
-                self.check(parameter, value)
-        self.run(values)
+        self.function(*[self.pass_on(p, arguments[p]) for p in self.parameters])
 
-    def check(self, parameter: str, array: Array) -> None:
-        """Refuse an array the loops would misread."""
-        if not array.flags.c_contiguous or array.dtype not in (self.dtype, BYTE):
+    def pass_on(self, parameter: str, value: Array | int) -> Any:
+        """An address or a number, both 64 bits to ctypes; an array must be as the loops read it."""
+        if isinstance(value, int):
+            return value
+        if not value.flags.c_contiguous or (value.dtype != self.dtype and value.dtype != BYTE):
             raise TypeError(
                 f"{self.name}: {parameter} must be contiguous and {self.dtype}, and is "
-                f"{array.dtype} with strides {array.strides}"
+                f"{value.dtype} with strides {value.strides}"
             )
-
-    def run(self, values: list[Array | int]) -> None:
-        """Call the C function; ctypes passes whole numbers as 64 bits, addresses among them."""
-        self.function(*[v.ctypes.data if isinstance(v, np.ndarray) else v for v in values])
+        return value.ctypes.data
 
 
 class InterpretedKernel(Kernel):
     """The same function walked through by Python, when Numba's JIT is switched off."""
 
-    def run(self, values: list[Array | int]) -> None:
-        """Call the Python function; buffers are one-dimensional there."""
-        self.function(*[v.reshape(-1) if isinstance(v, np.ndarray) else v for v in values])
+    def pass_on(self, parameter: str, value: Array | int) -> Any:
+        """A number, or the array itself; buffers have one dimension there."""
+        super().pass_on(parameter, value)
+        return value if isinstance(value, int) else value.reshape(-1)
 
 
 def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:
     """The kernel of that name for float32 or float64, compiled or loaded at its first use."""
-    key = (name, dtype.name)
-    found = _loaded.get(key)
+    found = _loaded.get((name, dtype))
     if found is None:
         with _lock:
-            found = _loaded.get(key) or load(name, dtype)
-            _loaded[key] = found
+            found = _loaded.get((name, dtype)) or load(name, dtype)
+            _loaded[name, dtype] = found
     return found
 
 
@@ -144,8 +139,8 @@ def load(name: str, dtype: np.dtype[Any]) -> Kernel:
     if kept is not None:
         return Kernel(name, dtype, kept.parameters, c_function(address_of(kept), kept.parameters))
     for other, function in compile_all(dtype, folder).items():
-        _loaded.setdefault((other, dtype.name), function)
-    return _loaded[name, dtype.name]
+        _loaded.setdefault((other, dtype), function)
+    return _loaded[name, dtype]
 
 
 # Compiling
@@ -156,7 +151,7 @@ def compile_all(dtype: np.dtype[Any], folder: Path | None) -> dict[str, Kernel]:
     missing = [
         name
         for name in KERNELS
-        if (name, dtype.name) not in _loaded
+        if (name, dtype) not in _loaded
         and (folder is None or read_object(folder / file_name(name, dtype)) is None)
     ]
     start = time.perf_counter()
@@ -301,7 +296,11 @@ def _environment_key(numba_settings: tuple[tuple[str, str], ...]) -> str:
     import llvmlite.binding as llvm
 
     here = Path(__file__).parent
-    sources = [*sorted((here / "loops").glob("*.py")), here.parent / "spec" / "activations.py"]
+    sources = [
+        *sorted((here / "loops").glob("*.py")),
+        here / "geometry.py",
+        here.parent / "spec" / "activations.py",
+    ]
     parts = [
         *(path.read_bytes() for path in sources),
         version("numba"),

@@ -142,7 +142,7 @@ class Layer:
         self.check_input(shape)
         for name, weight_shape in self.weight_shapes(shape).items():
             value = self.first_weight(name, weight_shape) if weights is None else weights[name]
-            self._weights[name] = value.astype(self.dtype, copy=False)
+            self._weights[name] = fixed(value.astype(self.dtype, copy=False))
         self.build_shape = shape
         self.built = True
 
@@ -167,7 +167,7 @@ class Layer:
                     f"{whole} has shape {self._weights[name].shape}, and an array of shape "
                     f"{array.shape} came for it: {self._inventory()}"
                 )
-            self._weights[name] = array
+            self._weights[name] = fixed(array)
 
     def get_weights(self) -> list[Array]:
         """Copies of the weights, in Keras' order: kernel, recurrent_kernel, bias."""
@@ -242,6 +242,14 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def fixed(array: Array) -> Array:
+    """The array as a layer keeps it: nobody else's, and never written into again."""
+    if array.flags.writeable or array.base is not None:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
 
 
 def read_only(array: Array) -> Array:

@@ -103,6 +103,7 @@ class LSTM(Layer):
         self.stateful = bool(stateful)
         self.unroll, self.use_cudnn, self.implementation = unroll, use_cudnn, implementation
         self.zero_output_for_mask = bool(zero_output_for_mask)
+        self._core_params: LSTMParams | None = None
         self.states: tuple[Array, Array] | None = None
         """A stateful layer's h and c, each [B,H]; None while they are zero."""
 
@@ -259,9 +260,14 @@ class LSTM(Layer):
 
     @property
     def core_params(self) -> LSTMParams:
-        """The weights as the functional core takes them."""
-        weights = self.params
-        return LSTMParams(weights["kernel"], weights["recurrent_kernel"], weights.get("bias"))
+        """The weights as the functional core takes them; the same object until one is replaced."""
+        weights = tuple(self.params.values())
+        if self._core_params is None or any(
+            held is not weight
+            for held, weight in zip(vars(self._core_params).values(), weights, strict=False)
+        ):
+            self._core_params = LSTMParams(*weights)
+        return self._core_params
 
     @property
     def core_config(self) -> LSTMConfig:

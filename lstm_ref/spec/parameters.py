@@ -8,9 +8,12 @@ from lstm_ref.conventions import GATES, Array
 MaskedOutput = Literal["hold", "zero"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LSTMParams:
     """The weights of one LSTM, in the canonical layout (gate blocks i, f, g, o).
+
+    Where all arrays are read-only, and so cannot change, the kernels lay them out once for all
+    calls with the same object.
 
     Attributes:
         kernel: W[D,4H], applied to the input.

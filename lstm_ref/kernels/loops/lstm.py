@@ -9,8 +9,9 @@ like the rest and never read by anything real.
 
 from typing import Any
 
+from lstm_ref.kernels.geometry import GROUP, PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.loops.activations import activate, scale_by_derivative
-from lstm_ref.kernels.loops.product import PANEL_VECTORS, TILE_ROWS, add_panels
+from lstm_ref.kernels.loops.product import add_wide_panel
 from lstm_ref.kernels.loops.vector import (
     Buffer,
     Bytes,
@@ -24,11 +25,6 @@ from lstm_ref.kernels.loops.vector import (
     stack_vectors,
 )
 
-GROUP = 8
-"""Vectors of hidden units worked on at a time: enough for the activations to run at full speed.
-
-They are rows of a batch, or, when the batch has few rows, panels of the same row.
-"""
 GATE_GROUP = PANEL_VECTORS * GROUP
 
 
@@ -40,6 +36,7 @@ def lstm_forward(
     bias: Buffer,
     xh: Buffer,
     c: Buffer,
+    xW: Buffer,
     hs: Buffer,
     z_cache: Buffer,
     gates_cache: Buffer,
@@ -59,8 +56,9 @@ def lstm_forward(
 
     x[B,T,D]; mask[B,T], read when ``masked``; panels[H_padded/L, D+H, 4, L], W above U; bias
     [H_padded/L, 4, L] likewise; xh[2,B,D+H_padded], rows of x_t followed by h_{t-1}, for even and
-    for odd steps, with h0 in the first; c[B,H_padded], updated in place; hs[B,T,H]. The caches,
-    [B,T,4H], [B,T,4H], [B,T,H], [B,T,H], are written when ``keep_cache``.
+    for odd steps, with h0 in the first; c[B,H_padded], updated in place; xW, scratch for the x W of
+    ``STEPS`` steps of ``TILE_ROWS`` rows; hs[B,T,H]. The caches, [B,T,4H], [B,T,4H], [B,T,H],
+    [B,T,H], are written when ``keep_cache``.
     """
     L = lanes(xh)
     panel_width = PANEL_VECTORS * L
@@ -70,33 +68,50 @@ def lstm_forward(
     panel_size = K * panel_width
     row_size = D + H_padded
     group_size = GROUP // min(B, TILE_ROWS) if B else 1  # panels taken together
+    group_count = (panel_count + group_size - 1) // group_size
     z = stack_vectors(xh, GATE_GROUP)  # [4, panels, rows, L]: z, then i, f, g, o in its place
     h_new = stack_vectors(xh, GROUP)  # [panels, rows, L]: φ(c_t), then h_t
     c_new = stack_vectors(xh, GROUP)
+    ahead = B < TILE_ROWS  # x W is taken for several steps at once
+    z_size = panel_count * panel_width
 
     for t in range(T):
         xh_t = at(xh, (t % 2) * B * row_size)  # the two halves of xh take turns
         h_before, h_after = at(xh_t, D), at(xh, (1 - t % 2) * B * row_size + D)
-        for b in range(B):
-            copy_numbers(at(xh_t, b * row_size), at(x, (b * T + t) * D), D)
-        for first in range(0, panel_count, group_size):
+        if ahead:  # z begins as x_t W + b, and h_{t-1} U is added
+            start, start_row = at(xW, t % STEPS * z_size), STEPS * z_size
+            rows_t, terms, skipped = h_before, H, D
+            if t % STEPS == 0:
+                steps = min(T - t, STEPS)
+                multiply_inputs(xW, at(x, t * D), T * D, panels, bias, B, steps, D, H)
+        else:  # z begins as b, and (x_t, h_{t-1}) (W over U) is added
+            start, start_row = bias, 0
+            rows_t, terms, skipped = xh_t, K, 0
+            for b in range(B):
+                copy_numbers(at(xh_t, b * row_size), at(x, (b * T + t) * D), D)
+        # There and back through the panels: each turn finds half a cache full of the last ones.
+        odd = t % 2
+        for group_turn in range(group_count):
+            first = (group_count - 1 - group_turn if odd else group_turn) * group_size
             group = min(panel_count - first, group_size)
-            WU = at(panels, first * panel_size)
+            P = at(panels, first * panel_size + skipped * panel_width)
             for b in range(0, B, TILE_ROWS):
                 rows = min(B - b, TILE_ROWS)
                 count = group * rows * L
                 i, f, g, o = z, at(z, count), at(z, 2 * count), at(z, 3 * count)
                 where = (b, t, T, H, first * L, rows, group)
 
-                for v in range(PANEL_VECTORS):
-                    for n in range(group):
-                        for m in range(rows):
-                            to_z = v * count + (n * rows + m) * L
-                            copy_vector(z, to_z, bias, ((first + n) * PANEL_VECTORS + v) * L)
-                add_panels(  # [EQ 1] z = (x_t, h_{t-1}) (W over U) + b
-                    z, L, count, rows * L, at(xh_t, b * row_size), row_size, 1,
-                    WU, panel_width, panel_size, K, rows, group,
-                )  # fmt: skip
+                for turn in range(group):  # [EQ 1] z = x_t W + h_{t-1} U + b
+                    n = group - 1 - turn if odd else turn
+                    z_n = at(z, n * rows * L)
+                    start_n = at(start, b * start_row + (first + n) * panel_width)
+                    for m in range(rows):
+                        for v in range(PANEL_VECTORS):
+                            copy_vector(z_n, v * count + m * L, start_n, m * start_row + v * L)
+                    panel, rows_b = at(P, n * panel_size), at(rows_t, b * row_size)
+                    add_wide_panel(
+                        z_n, L, count, rows_b, row_size, 1, panel, panel_width, terms, rows
+                    )
                 if keep_cache:
                     store_gates(z_cache, z, mask, masked, where)
 
@@ -136,6 +151,36 @@ def lstm_forward(
                         if keep_cache:
                             copy_numbers(at(h_cache, step * H + unit), at(h_after, h_at), width)
                             copy_numbers(at(c_cache, step * H + unit), at(c, c_at), width)
+
+
+@loop
+def multiply_inputs(
+    xW: Buffer,
+    x: Buffer,
+    x_row: Size,
+    panels: Buffer,
+    bias: Buffer,
+    B: Size,
+    steps: Size,
+    D: Size,
+    H: Size,
+) -> None:
+    """xW[b, t] = x_t W + b, in panels, for ``steps`` time steps of every row."""
+    L = lanes(xW)
+    panel_width = PANEL_VECTORS * L
+    panel_count = (H + L - 1) // L
+    z_size = panel_count * panel_width
+    for b in range(B):
+        for t in range(0, steps, TILE_ROWS):
+            rows = min(steps - t, TILE_ROWS)
+            rows_t = at(x, b * x_row + t * D)
+            for n in range(panel_count):
+                z_n = at(xW, (b * STEPS + t) * z_size + n * panel_width)
+                for m in range(rows):
+                    for v in range(PANEL_VECTORS):
+                        copy_vector(z_n, m * z_size + v * L, bias, n * panel_width + v * L)
+                W = at(panels, n * (D + H) * panel_width)
+                add_wide_panel(z_n, z_size, L, rows_t, D, 1, W, panel_width, D, rows)
 
 
 @loop
@@ -205,7 +250,6 @@ def lstm_backward(
     panel_count = (H + panel_width - 1) // panel_width
     H_padded = panel_count * panel_width
     z_width = (4 * H + panel_width - 1) // panel_width * panel_width
-    one = H - H + 1
 
     for t in range(T - 1, -1, -1):
         for b in range(B):
@@ -254,10 +298,10 @@ def lstm_backward(
                 for m in range(rows):
                     for u in range(panel_width):
                         d_h_new[m * H_padded + u] = real(d_h_new[u], 0.0)
-                add_panels(
-                    d_h_new, H_padded, L, L, at(d_z, (b * T + t) * z_width), T * z_width, 1,
-                    at(panels, unit * 4 * H), panel_width, panel_width, 4 * H, rows, one,
-                )  # fmt: skip
+                d_z_b, U_n = at(d_z, (b * T + t) * z_width), at(panels, unit * 4 * H)
+                add_wide_panel(
+                    d_h_new, H_padded, L, d_z_b, T * z_width, 1, U_n, panel_width, 4 * H, rows
+                )
                 for m in range(rows):
                     if masked == 0 or mask[(b + m) * T + t] != 0:  # [EQ 18] else d_h stays
                         state = (b + m) * H_padded + unit

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-VECTOR_BYTES = 64
+from lstm_ref.kernels.geometry import VECTOR_BYTES
 
 
 def lanes(p: Any) -> int:

@@ -86,6 +86,18 @@ def exp(x: Real) -> Real:
 
 
 @loop
+def exp_negative(x: Real) -> Real:
+    """e^x for x ≤ 0: one scale is enough, set high and brought down by a constant afterwards."""
+    bottom = real(x, -104.0) if is_single(x) else real(x, -746.0)
+    x = bottom if x < bottom else x
+    n = whole_part(x)
+    p = real(x, 1.0) + expm1_taylor(reduced(x, n))
+    lift = real(x, 64.0) if is_single(x) else real(x, 512.0)
+    lower = real(x, 2.0**-64) if is_single(x) else real(x, 2.0**-512)
+    return p * power_of_two(n + lift) * lower
+
+
+@loop
 def expm1(x: Real) -> Real:
     """e^x - 1, accurate relative to its size near 0; for x up to 88 (float32) or 709 (float64).
 
@@ -158,7 +170,7 @@ def sigmoid(x: Real) -> Real:
     s / (1 + lost) = s - s·lost + …
     """
     one = real(x, 1.0)
-    e = exp(-abs(x))
+    e = exp_negative(-abs(x))
     total = one + e
     lost = e - (total - one)
     s = (e if x < real(x, 0.0) else one) / total

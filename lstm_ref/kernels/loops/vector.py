@@ -22,7 +22,7 @@ from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-VECTOR_BYTES = 64
+from lstm_ref.kernels.geometry import VECTOR_BYTES
 
 Buffer = Annotated[Any, "buffer"]
 """A pointer to float32 or float64 numbers: those of the kernel's dtype."""

@@ -1,0 +1,84 @@
+"""The layout of weights, and that a layout is never older than its weights."""
+
+import gc
+
+import numpy as np
+
+import lstm_ref as lr
+from lstm_ref.kernels import packing
+from lstm_ref.kernels.geometry import PANEL_VECTORS
+from tests.cases import make_case, random_params
+
+
+def test_a_panel_holds_the_four_gates_of_the_same_units(rng: np.random.Generator) -> None:
+    """Every weight is where the loops look for it, and the padding is zero."""
+    D, H = 3, 21
+    params = random_params(D, H, "float64", rng)
+    panels, bias = packing.lstm_panels(params)
+    L = packing.lanes(params.kernel)
+    assert panels.shape == (3, D + H, PANEL_VECTORS, L)
+    whole = np.concatenate([params.kernel, params.recurrent_kernel])
+    for unit in range(3 * L):
+        for gate in range(PANEL_VECTORS):
+            packed = panels[unit // L, :, gate, unit % L]
+            expected = whole[:, gate * H + unit] if unit < H else 0
+            np.testing.assert_array_equal(packed, expected)
+            expected = params.bias[gate * H + unit] if unit < H else 0
+            assert bias[unit // L, 0, gate, unit % L] == expected
+
+
+def test_columns_in_panels(rng: np.random.Generator) -> None:
+    matrix = rng.normal(size=(5, 19))
+    for vectors in (1, PANEL_VECTORS):
+        panels = packing.column_panels(matrix, vectors)
+        joined = panels.transpose(1, 0, 2).reshape(5, -1)
+        np.testing.assert_array_equal(joined[:, :19], matrix)
+        assert not joined[:, 19:].any()
+
+
+def test_weights_written_into_are_laid_out_anew() -> None:
+    case = make_case(51, (2, 3, 2, 5))
+    before = case.forward("numba").hs
+    case.params.kernel[0, 0] += 1
+    after = case.forward("numba").hs
+    assert not np.array_equal(before, after)
+    np.testing.assert_allclose(after, case.forward("numpy").hs, atol=1e-15)
+
+
+def test_a_read_only_view_of_weights_that_change_is_not_trusted() -> None:
+    case = make_case(52, (2, 3, 2, 5))
+    views = [w.view() for w in vars(case.params).values()]
+    for view in views:
+        view.flags.writeable = False
+    frozen = lr.LSTMParams(*views)
+    case.forward("numba", params=frozen)
+    case.params.recurrent_kernel[1, 2] += 1
+    np.testing.assert_allclose(
+        case.forward("numba", params=frozen).hs, case.forward("numpy").hs, atol=1e-15
+    )
+
+
+def test_fixed_weights_are_laid_out_once_and_forgotten_with_them() -> None:
+    gc.collect()
+    remembered = len(packing._packed)
+    case = make_case(53, (2, 3, 2, 5))
+    for weight in vars(case.params).values():
+        weight.flags.writeable = False
+    assert packing.lstm_panels(case.params)[0] is packing.lstm_panels(case.params)[0]
+    assert len(packing._packed) == remembered + 1
+    del case
+    gc.collect()
+    assert len(packing._packed) == remembered
+
+
+def test_a_layers_new_weights_are_seen() -> None:
+    layer = lr.layers.LSTM(5, return_sequences=True)
+    x = np.random.default_rng(0).normal(size=(2, 3, 2)).astype("float32")
+    layer(x)
+    assert layer.core_params is layer.core_params
+    mine = [w + 0.1 for w in layer.get_weights()]
+    layer.set_weights(mine)
+    expected = lr.lstm_forward(x, lr.LSTMParams(*mine), backend="numpy").hs
+    np.testing.assert_allclose(layer(x), expected, atol=1e-6)
+    mine[0][:] = 0  # still the caller's own, and no longer the layer's
+    np.testing.assert_allclose(layer(x), expected, atol=1e-6)
