@@ -5,9 +5,7 @@ Nothing here changes a numerical setting of a peer: they are compared with as th
 
 import os
 import random
-import shutil
 import sys
-import tempfile
 import zlib
 from collections.abc import Generator, Iterator
 
@@ -16,16 +14,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up banner of Tens
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # the peers run on the CPU, as lstm_ref does
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures without a screen
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# Keras reads its float type from a file in the home folder, and writes one where there is none.
-_keras_home = tempfile.mkdtemp(prefix="lstm_ref-keras-home-")
-os.environ["KERAS_HOME"] = _keras_home
+# Keras reads its float type from a file in the home folder, and writes one where there is none. In
+# a folder that cannot be, it does neither.
+os.environ["KERAS_HOME"] = f"{os.devnull}/keras"
 
-import hypothesis  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
+import hypothesis
+import numpy as np
+import pytest
 
-from lstm_ref.layers import session  # noqa: E402
-from tests.peers import OTHER_PLATFORM, in_ci  # noqa: E402
+from lstm_ref.layers import session
+from tests.peers import OTHER_PLATFORM, in_ci
 
 # The default draws the same examples in every run: a red test is red for everybody.
 # `pytest --hypothesis-profile=explore` goes looking for new ones.
@@ -44,10 +42,6 @@ hypothesis.settings.register_profile(
     max_examples=1000,
 )
 hypothesis.settings.load_profile("deterministic")
-
-
-def pytest_unconfigure() -> None:
-    shutil.rmtree(_keras_home, ignore_errors=True)
 
 
 def _seed_of(request: pytest.FixtureRequest) -> int:
