@@ -7,10 +7,10 @@ kernel, and loaded by llvmlite in later processes, which start without Numba.
 **What is kept, where, and how it is checked.** The folder is ``LSTM_REF_CACHE_DIR``, or
 ``lstm_ref`` in the user's cache folder. It must belong to the user and be writable by no one else
 (0700 when made here); otherwise nothing is read from it or written to it. A file's name holds a
-hash of everything the code depends on: the sources of the loops, the versions of Numba and
-llvmlite, the processor, and Numba's settings. Its first bytes are the SHA-256 of the rest, checked
-before use. A file that is absent, truncated, damaged or foreign is compiled anew, never trusted.
-Files are written whole or not at all, so that several processes may compile at once.
+hash of everything the code depends on: the sources of the kernels, the versions of Python, Numba
+and llvmlite, the processor, and Numba's settings. Its first bytes are the SHA-256 of the rest,
+checked before use. A file that is absent, truncated, damaged or foreign is compiled anew, never
+trusted. Files are written whole or not at all, so that several processes may compile at once.
 """
 
 import ctypes
@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -138,7 +139,7 @@ def load(name: str, dtype: np.dtype[Any]) -> Kernel:
     kept = None if folder is None else read_object(folder / file_name(name, dtype))
     if kept is not None:
         return Kernel(name, dtype, kept.parameters, c_function(address_of(kept), kept.parameters))
-    for other, function in compile_all(dtype, folder).items():
+    for other, function in compile_all(name, dtype, folder).items():
         _loaded.setdefault((other, dtype), function)
     return _loaded[name, dtype]
 
@@ -146,13 +147,19 @@ def load(name: str, dtype: np.dtype[Any]) -> Kernel:
 # Compiling
 
 
-def compile_all(dtype: np.dtype[Any], folder: Path | None) -> dict[str, Kernel]:
-    """Compile every kernel for a dtype that is not on disk yet, and keep it there."""
+def compile_all(wanted: str, dtype: np.dtype[Any], folder: Path | None) -> dict[str, Kernel]:
+    """Compile the wanted kernel, and all others for the dtype that are not on disk yet.
+
+    The wanted one is compiled even if another process has put it there meanwhile.
+    """
     missing = [
         name
         for name in KERNELS
-        if (name, dtype) not in _loaded
-        and (folder is None or read_object(folder / file_name(name, dtype)) is None)
+        if name == wanted
+        or (
+            (name, dtype) not in _loaded
+            and (folder is None or read_object(folder / file_name(name, dtype)) is None)
+        )
     ]
     start = time.perf_counter()
     say(f"lstm_ref: compiling the {dtype} kernels for this processor, the first time only:")
@@ -201,10 +208,11 @@ def parameter_names(function: Callable[..., None]) -> tuple[str, ...]:
 
 
 def say(text: str) -> None:
-    """Part of a line of progress, on standard error where there is one."""
+    """Part of a line of progress, on standard error where there is one that takes it."""
     if sys.stderr is not None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):  # a broken pipe, a closed file
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 # Loading
@@ -256,11 +264,11 @@ def c_function(address: int, parameters: tuple[str, ...]) -> Any:
 
 def cache_folder() -> Path | None:
     """The folder for object code, made if need be; None where there is no safe one."""
-    folder = Path(os.environ.get("LSTM_REF_CACHE_DIR") or user_cache() / "lstm_ref")
     try:
+        folder = Path(os.environ.get("LSTM_REF_CACHE_DIR") or user_cache() / "lstm_ref")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home folder
         return None
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
         return None
@@ -282,8 +290,15 @@ def file_name(name: str, dtype: np.dtype[Any]) -> str:
 
 
 def settings() -> Mapping[str, str]:
-    """Numba's settings in the environment; they may change what it compiles."""
-    return {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+    """Numba's settings, in the environment and in its file; they may change what it compiles."""
+    found = {name: value for name, value in os.environ.items() if name.startswith("NUMBA_")}
+    with suppress(OSError):
+        found[NUMBA_FILE.name] = NUMBA_FILE.read_bytes().hex()
+    return found
+
+
+NUMBA_FILE = Path(".numba_config.yaml")
+"""Where Numba looks for settings too: in the folder the process runs in."""
 
 
 def environment_key(numba_settings: Mapping[str, str]) -> str:
@@ -295,14 +310,8 @@ def environment_key(numba_settings: Mapping[str, str]) -> str:
 def _environment_key(numba_settings: tuple[tuple[str, str], ...]) -> str:
     import llvmlite.binding as llvm
 
-    here = Path(__file__).parent
-    sources = [
-        *sorted((here / "loops").glob("*.py")),
-        here / "geometry.py",
-        here.parent / "spec" / "activations.py",
-    ]
     parts = [
-        *(path.read_bytes() for path in sources),
+        *(path.read_bytes() for path in sources()),
         version("numba"),
         version("llvmlite"),
         sys.version,
@@ -312,6 +321,12 @@ def _environment_key(numba_settings: tuple[tuple[str, str], ...]) -> str:
         numba_settings,
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def sources() -> list[Path]:
+    """The files that say what is compiled and how: this one among them, and its file format."""
+    here = Path(__file__).parent
+    return [*sorted(here.rglob("*.py")), here.parent / "spec" / "activations.py"]
 
 
 def read_object(path: Path) -> ObjectCode | None:
@@ -327,9 +342,11 @@ def read_object(path: Path) -> ObjectCode | None:
 
 def write_object(path: Path, compiled: ObjectCode) -> None:
     """Write a file whole or not at all; a folder that cannot be written to is no error."""
-    try:
+    with suppress(OSError):
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(compiled.to_bytes())
-        Path(file.name).replace(path)
-    except OSError:
-        pass
+            unfinished = Path(file.name)
+        try:
+            unfinished.write_bytes(compiled.to_bytes())
+            unfinished.replace(path)
+        except OSError:  # a full disk, a file that another process holds open
+            unfinished.unlink()

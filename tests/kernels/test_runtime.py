@@ -1,5 +1,6 @@
 """The object code on disk: kept, checked, and never trusted when anything is off."""
 
+import io
 import os
 import subprocess
 import sys
@@ -148,6 +149,71 @@ def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
         assert out.endswith("True\n")
     assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".kernel"]
     assert values(run(tmp_path / "cache")) == (RIGHT, False)
+
+
+def test_a_kernel_that_another_process_writes_while_we_look_is_no_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there at the first look, and was at the second."""
+    monkeypatch.setenv("LSTM_REF_CACHE_DIR", str(folder))
+    monkeypatch.setattr(runtime, "_loaded", {})
+    looks, look = [], runtime.read_object
+    monkeypatch.setattr(
+        runtime,
+        "read_object",
+        lambda path: looks.append(path) or (look(path) if looks[1:] else None),
+    )
+    assert runtime.load("activate", np.dtype("float32")).name == "activate"
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    code = runtime.ObjectCode("symbol", ("p",), b"code")
+    with monkeypatch.context() as spoilt:
+        spoilt.setattr(Path, "replace", full)
+        runtime.write_object(tmp_path / "a.kernel", code)
+    assert list(tmp_path.iterdir()) == []
+    runtime.write_object(tmp_path / "a.kernel", code)
+    assert runtime.read_object(tmp_path / "a.kernel") == code
+    assert [path.name for path in tmp_path.iterdir()] == ["a.kernel"]
+
+
+def test_a_user_without_a_home_folder_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a bare user number."""
+    for name in ("LSTM_REF_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert runtime.cache_folder() is None
+
+
+def test_progress_that_nobody_can_read_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, closed):
+        monkeypatch.setattr(sys, "stderr", stream)
+        runtime.say("compiling")
+
+
+def test_every_file_that_shapes_the_code_names_it() -> None:
+    """The compiler's options and the file format are in ``runtime`` itself."""
+    names = {path.relative_to(runtime.sources()[-1].parents[1]) for path in runtime.sources()}
+    needed = {
+        f"kernels/loops/{n}.py" for n in ("lstm", "product", "activations", "scalar", "vector")
+    }
+    assert names >= {Path(n) for n in (*needed, "kernels/runtime.py", "spec/activations.py")}
+
+
+def test_numbas_file_of_settings_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = runtime.file_name("activate", np.dtype("float32"))
+    (tmp_path / ".numba_config.yaml").write_text("opt: 0\n")
+    assert runtime.file_name("activate", np.dtype("float32")) != plain
 
 
 def test_the_processor_and_numbas_settings_name_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
