@@ -70,6 +70,11 @@ def test_the_arguments_stand_in_keras_order(sequences, maxlen):
     )
 
 
+def test_negative_fractions_are_seen_too():
+    with pytest.warns(UserWarning, match=r"-0\.5 became 0 in sequence 1"):
+        pad_sequences([[-1.0], [-0.5]])
+
+
 def test_a_padding_value_with_a_fraction_is_seen_too():
     with pytest.warns(UserWarning, match=r"0\.5 became 0 in value"):
         pad_sequences([[1], [2, 3]], value=0.5)
