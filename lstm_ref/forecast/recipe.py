@@ -17,6 +17,9 @@ MISSING_STEP = -1e4
 """Every feature of a row with a missing value: so many standard deviations away, no real row has
 it. A ``Masking`` layer looks for it."""
 
+MOST_ROWS = 1_000_000
+"""The longest window and horizon: what a file may ask for, so that it cannot ask for all memory."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -46,16 +49,15 @@ class Recipe:
         """The recipe whose scalings come from the first ``rows`` of the table, which train.
 
         Raises:
-            ValueError: a column that is not in the table or named twice, or a horizon below 1.
+            ValueError: a column that is not in the table or named twice, a window or a horizon
+                that is not possible.
             ShapeError: a column without a value in these rows.
         """
-        if horizon < 1:
-            raise ValueError(f"horizon={horizon}: a forecast looks at least 1 row ahead")
         for columns in (features, targets):
             twice = [name for name in columns if list(columns).count(name) > 1]
             if twice:
                 raise ValueError(f"the column {twice[0]!r} is named twice")
-        return cls(
+        recipe = cls(
             features=tuple(features),
             targets=tuple(targets),
             window=window,
@@ -63,6 +65,8 @@ class Recipe:
             feature_scaling=Standardizer.fit(table.select(features)[:rows], features),
             target_scaling=Standardizer.fit(table.select(targets)[:rows], targets),
         )
+        recipe.check()
+        return recipe
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -125,8 +129,8 @@ class Recipe:
     def check(self) -> None:
         """Raise ValueError unless the parts fit each other."""
         for name, count in (("window", self.window), ("horizon", self.horizon)):
-            if type(count) is not int or count < 1:
-                raise ValueError(f"{name} is {count!r}")
+            if type(count) is not int or not 1 <= count <= MOST_ROWS:
+                raise ValueError(f"{name} is {count!r}, and 1 to {MOST_ROWS:,} rows are possible")
         for columns, scaling in (
             (self.features, self.feature_scaling),
             (self.targets, self.target_scaling),

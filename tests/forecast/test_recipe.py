@@ -47,8 +47,10 @@ def test_it_comes_back_from_metadata(recipe):
 def test_what_cannot_be_made_is_told():
     with pytest.raises(ValueError, match="no column 'x'; the table has 't', 'u', 'p'"):
         Recipe.fit(TABLE, ["x"], ["t"], 6, 1, 3)
-    with pytest.raises(ValueError, match="at least 1 row ahead"):
+    with pytest.raises(ValueError, match="horizon is 0, and 1 to 1,000,000 rows"):
         Recipe.fit(TABLE, ["t"], ["t"], 6, 0, 3)
+    with pytest.raises(ValueError, match="the column 't' is named twice"):
+        Recipe.fit(TABLE, ["t", "u", "t"], ["t"], 6, 1, 3)
     with pytest.raises(ShapeError, match="column 'u' has no value in the 0 rows"):
         Recipe.fit(TABLE, ["u"], ["t"], 6, 1, 0)
 
@@ -64,6 +66,7 @@ def test_a_model_without_a_recipe_is_told():
         {"window": 0},
         {"window": 6.0},
         {"window": True},
+        {"window": 10**12},
         {"horizon": -1},
         {"features": "tu"},
         {"features": ["t"]},
