@@ -28,9 +28,10 @@ def gate_panels(weights: Array) -> Array:
     """[K,4H] → [H_padded/L, K, 4, L]: the i, f, g, o columns of L units side by side."""
     L = lanes(weights)
     K, H = weights.shape[0], weights.shape[1] // len(GATES)
-    whole = np.zeros((K, len(GATES), padded(H, L)), weights.dtype)
+    panels = padded(H, L) // L
+    whole = np.zeros((K, len(GATES), panels * L), weights.dtype)
     whole[:, :, :H] = weights.reshape(K, len(GATES), H)
-    return aligned(whole.reshape(K, len(GATES), -1, L).transpose(2, 0, 1, 3))
+    return aligned(whole.reshape(K, len(GATES), panels, L).transpose(2, 0, 1, 3))
 
 
 def lstm_panels(params: LSTMParams) -> tuple[Array, Array]:
@@ -64,9 +65,10 @@ def column_panels(matrix: Array, vectors: int) -> Array:
     """[K,N] → [N_padded/width, K, width], width being ``vectors`` of L columns."""
     width = vectors * lanes(matrix)
     K, N = matrix.shape
-    whole = np.zeros((K, padded(N, width)), matrix.dtype)
+    panels = padded(N, width) // width
+    whole = np.zeros((K, panels * width), matrix.dtype)
     whole[:, :N] = matrix
-    return aligned(whole.reshape(K, -1, width).transpose(1, 0, 2))
+    return aligned(whole.reshape(K, panels, width).transpose(1, 0, 2))
 
 
 def aligned(array: Array) -> Array:
