@@ -1,4 +1,4 @@
-"""What the README says of the tests and of the files is so."""
+"""What the README, and the page on the kernels, say of the tests and of the files is so."""
 
 import re
 
@@ -9,9 +9,9 @@ from tests.test_mission_programs import BOUND
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def rows(heading: str) -> list[list[str]]:
+def rows(heading: str, page: str = README) -> list[list[str]]:
     """The cells of the first table under a heading, without its two head lines."""
-    section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
+    section = page.split(f"## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -39,3 +39,14 @@ def test_the_list_of_files_is_complete_and_true():
     parts = {f"lstm_ref/{path.stem}" for path in package.glob("*.py") if path.stem[0] != "_"}
     parts |= {f"lstm_ref/{path.parent.name}" for path in package.glob("*/__init__.py")}
     assert {"/".join(re.split(r"[/.]", name)[:2]) for name in named} == parts
+
+
+def test_every_file_of_the_kernels_is_in_the_list_of_their_page():
+    page = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
+    kernels = ROOT / "lstm_ref" / "kernels"
+    named = set()
+    for row in rows("The files, in reading order", page):
+        first, *more = re.findall(r"`kernels/([\w./]+)`|`(\w+\.py)`", row[0])
+        named |= {first[0], *(name for _, name in more)}
+    files = {str(path.relative_to(kernels)) for path in kernels.rglob("*.py")}
+    assert named == {name for name in files if not name.endswith("__init__.py")}
