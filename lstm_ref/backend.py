@@ -111,7 +111,7 @@ def lstm_forward(
         mask: [B,T], True where the step is real; None when every step is. Masked inputs may hold
             anything, NaN included.
         h0, c0: [B,H], the initial state; None for zeros.
-        keep_cache: also return what ``lstm_backward`` and a trace need, about 12·B·T·H numbers.
+        keep_cache: also return what ``lstm_backward`` and a trace need, 10·B·T·H numbers and x.
         backend: who computes.
 
     Returns:

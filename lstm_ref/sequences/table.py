@@ -90,10 +90,8 @@ def _wanted(names: tuple[str, ...], columns: Sequence[str] | None, path: str | P
 
 
 def _absent(absent: Sequence[str], present: Sequence[str]) -> str:
-    return (
-        f"there is no column {', '.join(map(repr, absent))}; the table has "
-        f"{', '.join(map(repr, present))}"
-    )
+    none = "there is no column" if len(absent) == 1 else "there are no columns"
+    return f"{none} {', '.join(map(repr, absent))}; the table has {', '.join(map(repr, present))}"
 
 
 def _same_length(cells: list[str], names: tuple[str, ...], where: str) -> bool:

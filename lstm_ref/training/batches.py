@@ -15,20 +15,25 @@ DEFAULT_BATCH_SIZE = 32
 
 
 class Batch(NamedTuple):
-    """Some rows of x, of the target y and of the sample weights (or None)."""
+    """Some rows of x, of the target y and of the sample weights (or None), and their numbers."""
 
     x: Array
     y: Array
     weight: Array | None
+    numbers: Array
 
 
 @dataclass(frozen=True)
 class Data:
-    """Rows that belong together: inputs, targets, and sample weights or None."""
+    """Rows that belong together: inputs, targets, and sample weights or None.
+
+    ``first`` is the number of the first row in the arrays they were taken from.
+    """
 
     x: Array
     y: Array
     weight: Array | None = None
+    first: int = 0
 
     @property
     def rows(self) -> int:
@@ -47,18 +52,22 @@ class Data:
                 f"validation_split={fraction} of {self.rows} rows leaves {at} to train on and "
                 f"{self.rows - at} to validate with: both parts need one"
             )
-        return self._take(slice(0, at)), self._take(slice(at, None))
+        return Data(*self._take(slice(0, at))), Data(*self._take(slice(at, None)), first=at)
 
     def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Batch]:
         """The rows, ``batch_size`` at a time, the rest last; in this order, or as they are."""
+        numbers = np.arange(self.first, self.first + self.rows)
         for start in range(0, self.rows, batch_size):
-            stop = start + batch_size
-            chosen = slice(start, stop) if order is None else order[start:stop]
-            part = self._take(chosen)
-            yield Batch(part.x, part.y, part.weight)
+            part = slice(start, start + batch_size)
+            chosen = part if order is None else order[part]
+            yield Batch(*self._take(chosen), numbers[chosen])
 
-    def _take(self, rows: Any) -> "Data":
-        return Data(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+    def whole(self) -> Batch:
+        """All rows as one batch."""
+        return next(self.batches(self.rows))
+
+    def _take(self, rows: Any) -> tuple[Array, Array, Array | None]:
+        return self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows]
 
 
 def steps_for(rows: int, batch_size: int) -> int:

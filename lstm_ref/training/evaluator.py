@@ -130,7 +130,7 @@ class Evaluator:
         _, loss = self.compiled("test_on_batch")
         data = self.data("test_on_batch", x, y, sample_weight)
         self.report.reset()
-        self.judge(Batch(data.x, data.y, data.weight), loss)
+        self.judge(data.whole(), loss)
         logs = self.report.result()
         return logs if return_dict else values(logs)
 
@@ -173,7 +173,7 @@ class Evaluator:
         """
         value = loss.value(batch.y, y_pred, batch.weight, mask)
         if np.isnan(value):
-            check_counted(batch.y, mask)
+            check_counted(batch.y, mask, batch.numbers)
         self.report.add(value, batch.y, y_pred, batch.weight, mask)
 
     def compiled(self, method: str) -> tuple[optimizers.Optimizer, losses.Loss]:

@@ -111,8 +111,13 @@ def match_weight(
     )
 
 
-def check_counted(y: Array, mask: Array | None) -> None:
+def check_counted(y: Array, mask: Array | None, numbers: Array) -> None:
     """Raise when a target that counts in the loss is NaN.
+
+    Args:
+        y: the targets of a batch, [B,T,K] or [B,K].
+        mask: [B,T], True where the step is real, or None.
+        numbers: [B], the numbers of the rows in the caller's data, for the message.
 
     Raises:
         ValueError: naming the first such row and step.
@@ -122,13 +127,13 @@ def check_counted(y: Array, mask: Array | None) -> None:
         missing &= mask
     if not missing.any():
         return
-    where = np.argwhere(missing)[0]
-    place = ", ".join(f"{axis} {n}" for axis, n in zip(("row", "step"), where, strict=False))
+    row, *step = np.argwhere(missing)[0]
+    place = ", ".join([f"row {numbers[row]}", *(f"step {t}" for t in step)])
     raise ValueError(
-        f"the target is NaN at {place} of the batch, a step that counts, so the loss is NaN. Where "
-        "a label is missing, give its step the sample_weight 0 and any number as label; where the "
-        "step is padding, mask it: Masking(mask_value) as the first layer, with x padded by "
-        "mask_value there"
+        f"the target y is NaN at {place}, which counts, so the loss is NaN. Where a label is "
+        "missing, give its step the sample_weight 0 and any number as label; where the step is "
+        "padding, mask it: Masking(mask_value) as the first layer, with x padded by mask_value "
+        "there"
     )
 
 

@@ -151,7 +151,7 @@ class Trainer(Evaluator):
         optimizer, loss = self.compiled("train_on_batch")
         data = self.data("train_on_batch", x, y, sample_weight)
         self.report.reset()
-        self.train_step(Batch(data.x, data.y, data.weight), optimizer, loss)
+        self.train_step(data.whole(), optimizer, loss)
         logs = self.report.result()
         return logs if return_dict else values(logs)
 

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import lstm_ref as lr
 from lstm_ref.errors import ShapeError
 from lstm_ref.training.targets import check_counted, looks_padded, match_target, match_weight
 
@@ -107,15 +108,16 @@ def test_no_weights_stay_none():
 def test_a_nan_that_counts_is_found_and_named():
     y = np.zeros((2, 3, 2))
     y[1, 2, 0] = np.nan
-    with pytest.raises(ValueError, match=r"the target is NaN at row 1, step 2 of the batch"):
-        check_counted(y, None)
-    with pytest.raises(ValueError, match=r"at row 1 of the batch"):
-        check_counted(y[:, 2], None)
+    numbers = np.array([40, 17])  # where the rows of the batch stand in the data
+    with pytest.raises(ValueError, match=r"the target y is NaN at row 17, step 2, which counts"):
+        check_counted(y, None, numbers)
+    with pytest.raises(ValueError, match=r"at row 17, which counts"):
+        check_counted(y[:, 2], None, numbers)
     mask = np.ones((2, 3), bool)
-    with pytest.raises(ValueError, match="row 1, step 2"):
-        check_counted(y, mask)
+    with pytest.raises(ValueError, match="row 17, step 2"):
+        check_counted(y, mask, numbers)
     mask[1, 2] = False
-    check_counted(y, mask)
+    check_counted(y, mask, numbers)
 
 
 def padded(lengths, side, steps=5):
@@ -145,3 +147,17 @@ def test_what_is_no_padding_is_not_taken_for_it(rng):
     assert not looks_padded(padded([5, 0, 5], "post"), padded([5, 0, 5], "post"))  # a row of zeros
     assert not looks_padded(np.arange(4.0).reshape(4, 1, 1), np.zeros((4, 1)))
     assert not looks_padded(rng.normal(size=(3, 4)), rng.normal(size=(3, 1)))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_fit_names_the_row_of_the_callers_data(shuffle):
+    """Not of the batch, which nobody has seen; and through a validation split as well."""
+    x, y = np.ones((50, 4, 1)), np.zeros((50, 4, 1))
+    y[37, 2] = np.nan
+    model = lr.Sequential([lr.layers.LSTM(2, return_sequences=True), lr.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for split in (0.0, 0.4):
+        with pytest.raises(ValueError, match=r"NaN at row 37, step 2, which counts"):
+            model.fit(x, y, batch_size=8, shuffle=shuffle, validation_split=split)
+    with pytest.raises(ValueError, match=r"NaN at row 37, step 2"):
+        model.train_on_batch(x, y)
