@@ -8,6 +8,7 @@ import random
 import sys
 import zlib
 from collections.abc import Generator, Iterator
+from typing import Any
 
 # Set before any test module can import these, and left alone where the user has set them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no start-up banner of TensorFlow
@@ -49,6 +50,11 @@ def _seed_of(request: pytest.FixtureRequest) -> int:
     return zlib.crc32(request.node.nodeid.encode())
 
 
+def _imported(name: str) -> Any:
+    """The module, if some test has imported it; None also where a test plays that it is absent."""
+    return sys.modules.get(name)
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """The random numbers of one test."""
@@ -68,17 +74,17 @@ def _seeds(request: pytest.FixtureRequest) -> None:
     seed = _seed_of(request)
     random.seed(seed)
     np.random.seed(seed)
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.set_random_seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+    if keras := _imported("keras"):
+        keras.utils.set_random_seed(seed)
+    if torch := _imported("torch"):
+        torch.manual_seed(seed)
 
 
 @pytest.fixture(autouse=True)
 def _no_figure_left_open() -> Iterator[None]:
     yield
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
+    if pyplot := _imported("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def _fail_a_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
