@@ -91,6 +91,7 @@ def twins(backend: str, module: str) -> Any:
     return import_module(f"lstm_ref.spec.{module}")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
 def lstm_forward(
     x: Any,
     params: LSTMParams,
@@ -112,6 +113,7 @@ def lstm_forward(
             anything, NaN included.
         h0, c0: [B,H], the initial state; None for zeros.
         keep_cache: also return what ``lstm_backward`` and a trace need, 10·B·T·H numbers and x.
+            The cache holds x and the weights themselves: leave them unchanged until then.
         backend: who computes.
 
     Returns:
@@ -153,6 +155,7 @@ def lstm_forward(
     return output
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
 def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradients:
     """Backpropagation through time [EQ 7-14, 17, 18], by the backend that made the cache.
 
@@ -183,6 +186,7 @@ def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradie
     return gradients
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
 def dense_forward(
     h: Any,
     kernel: Any,
@@ -222,6 +226,7 @@ def dense_forward(
     return DenseOutput(y, None if output.cache is None else replace(output.cache, y=y))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
 def dense_backward(d_y: Any, cache: DenseCache) -> DenseGradients:
     """The gradients on h, W and b of the dense head [EQ 20-22].
 

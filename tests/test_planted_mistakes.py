@@ -18,6 +18,8 @@ import pytest
 
 import lstm_ref
 from lstm_ref.kernels import runtime
+from tests.kernels.test_twins import test_activation_twins_agree as activations_agree
+from tests.kernels.test_twins import test_dense_twins_agree as dense_twins_agree
 from tests.kernels.test_twins import test_lstm_twins_agree as twins_agree
 from tests.spec.test_cell import test_a_step_is_the_textbooks as step_is_the_textbooks
 from tests.spec.test_gradients import (
@@ -56,6 +58,13 @@ def twins(**changes: Any) -> Callable[[], None]:
     case = CASE | {"sizes": (7, 5, 3, 19)} | changes
     seed, sizes, mask = case.pop("seed"), case.pop("sizes"), case.pop("mask")
     return partial(twins_agree.hypothesis.inner_test, "float64", seed, sizes, mask, "plain", case)
+
+
+def dense_twins(sizes: tuple[int, int, int]) -> Callable[[], None]:
+    """The comparison of the two dense heads, for (N, H, K)."""
+    return partial(
+        dense_twins_agree.hypothesis.inner_test, "float64", 42, sizes, True, "tanh", "plain"
+    )
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,30 @@ MISTAKES = [
         "kernel: the gradient lost on a masked step", LOOPS,
         "if masked == 0 or mask[(b + m) * T + t] != 0:  # [EQ 18]", "if True:  # [EQ 18]", twins(),
     ),
+    Mistake(
+        "kernel: the rest of a long sum lost", "kernels/loops/product.py",
+        "for k in range(0, K, K_BLOCK):", "for k in range(0, min(K, K_BLOCK), K_BLOCK):",
+        dense_twins((3, 300, 5)),
+    ),
+    Mistake(
+        "kernel: a row of a tile taken twice", "kernels/loops/product.py",
+        "at(a, 2 * a_row), left - 2", "at(a, 1 * a_row), left - 2", dense_twins((3, 4, 80)),
+    ),
+    Mistake(
+        "kernel: a sign in the derivative of tanh", "kernels/loops/activations.py",
+        "d[n] *= real(a[n], 1.0) - a[n] * a[n]", "d[n] *= real(a[n], 1.0) + a[n] * a[n]",
+        partial(activations_agree, "tanh", "float64"),
+    ),
+    # The head.
+    Mistake(
+        "the head's bias forgotten", "spec/dense.py", "z = z + bias", "z = z + 0 * bias",
+        dense_twins((3, 4, 5)),
+    ),
+    Mistake(
+        "the head's derivative forgotten", "spec/dense.py",
+        "d_z = d_y * activation_derivative(cache.activation, cache.z, cache.y)", "d_z = d_y",
+        dense_twins((3, 4, 5)),
+    ),
 ]  # fmt: skip
 
 
@@ -189,19 +222,26 @@ def plant(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "lstm_ref." + mistake.file.removesuffix(".py").replace("/", ".")
     spoilt = ModuleType(name)
     exec(compile(source.replace(mistake.right, mistake.wrong), name, "exec"), spoilt.__dict__)
-    if mistake.file != LOOPS:
-        for function in ("cell_forward", "cell_backward", "lstm_forward", "lstm_backward"):
-            if function in spoilt.__dict__:
-                for place in (name, "lstm_ref.spec.lstm"):
-                    monkeypatch.setattr(sys.modules[place], function, getattr(spoilt, function))
+    if mistake.file.startswith("kernels/loops/"):
+        monkeypatch.setitem(sys.modules, name, spoilt)
+        compile_anew(name.rpartition(".")[2], monkeypatch)
         return
-    monkeypatch.setitem(sys.modules, name, spoilt)
+    for function in ("cell_forward", "cell_backward", "lstm_forward", "lstm_backward",
+                     "dense_forward", "dense_backward"):  # fmt: skip
+        if function in spoilt.__dict__:
+            for place in (name, "lstm_ref.spec.lstm"):
+                if hasattr(sys.modules[place], function):
+                    monkeypatch.setattr(sys.modules[place], function, getattr(spoilt, function))
+
+
+def compile_anew(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels of a module of loops, compiled from what stands in its place now."""
     float64 = np.dtype("float64")
-    for kernel in ("lstm_forward", "lstm_backward"):
+    for kernel in (name for name, home in runtime.KERNELS.items() if home == module):
         code, address = runtime.compile_kernel(kernel, float64)
         function = runtime.c_function(address, code.parameters)
-        sound = runtime.Kernel(kernel, float64, code.parameters, function)
-        monkeypatch.setitem(runtime._loaded, (kernel, float64), sound)
+        compiled = runtime.Kernel(kernel, float64, code.parameters, function)
+        monkeypatch.setitem(runtime._loaded, (kernel, float64), compiled)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstm_ref.conventions import GATES, Array
 from lstm_ref.kernels.geometry import PANEL_VECTORS, VECTOR_BYTES
-from lstm_ref.spec.parameters import LSTMParams
+from lstm_ref.spec.parameters import FixedLSTMParams, LSTMParams
 
 
 def lanes(array: Array) -> int:
@@ -42,18 +42,13 @@ def lstm_panels(params: LSTMParams) -> tuple[Array, Array]:
         bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
         stacked = np.concatenate([kernel, params.recurrent_kernel])
         found = gate_panels(stacked), gate_panels(bias[None])
-        if all(cannot_change(w) for w in vars(params).values() if w is not None):
+        if isinstance(params, FixedLSTMParams):
             _packed[params] = found
     return found
 
 
 _packed: WeakKeyDictionary[LSTMParams, tuple[Array, Array]] = WeakKeyDictionary()
-"""The panels of weights that cannot change, kept as long as their ``LSTMParams``."""
-
-
-def cannot_change(array: Array) -> bool:
-    """Whether the array is read-only and no view of one that may not be."""
-    return not array.flags.writeable and array.base is None
+"""The panels of weights that do not change, kept as long as they are."""
 
 
 def panel_vectors(columns: int, L: int) -> int:

@@ -50,21 +50,31 @@ MAX_OBJECT_BYTES = 64 << 20
 BYTE = np.dtype(np.uint8)
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # another thread of the parent may hold it for ever in a child
+    os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.RLock()))
 _loaded: dict[tuple[str, np.dtype[Any]], "Kernel"] = {}
 _keep_alive: list[Any] = []  # engines and compiled functions own the code that addresses point to
 
 
 @dataclass(frozen=True)
 class ObjectCode:
-    """A compiled kernel as bytes: the symbol to call, its parameters in order, and the code."""
+    """A compiled kernel as bytes.
+
+    Attributes:
+        symbol: the function to call in it.
+        parameters: its parameters, in order.
+        externals: what the code refers to outside itself, and needs when it is loaded.
+        code: the object file.
+    """
 
     symbol: str
     parameters: tuple[str, ...]
+    externals: tuple[str, ...]
     code: bytes
 
     def to_bytes(self) -> bytes:
         """Digest, length of the header, header, code."""
-        header = json.dumps({"symbol": self.symbol, "parameters": self.parameters}).encode()
+        header = json.dumps([self.symbol, self.parameters, self.externals]).encode()
         body = len(header).to_bytes(4, "little") + header + self.code
         return hashlib.sha256(body).digest() + body
 
@@ -75,8 +85,8 @@ class ObjectCode:
         if hashlib.sha256(body).digest() != digest:
             return None
         end = 4 + int.from_bytes(body[:4], "little")
-        header = json.loads(body[4:end])
-        return ObjectCode(header["symbol"], tuple(header["parameters"]), body[end:])
+        symbol, parameters, externals = json.loads(body[4:end])
+        return ObjectCode(symbol, tuple(parameters), tuple(externals), body[end:])
 
 
 class Kernel:
@@ -132,16 +142,24 @@ def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:
 
 def load(name: str, dtype: np.dtype[Any]) -> Kernel:
     """The kernel from disk if it is there and sound; else everything missing is compiled."""
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+    if jit_is_off():
         function = getattr(loops_module(name), name)
         return InterpretedKernel(name, dtype, parameter_names(function), function)
     folder = cache_folder()
     kept = None if folder is None else read_object(folder / file_name(name, dtype))
-    if kept is not None:
-        return Kernel(name, dtype, kept.parameters, c_function(address_of(kept), kept.parameters))
+    address = None if kept is None else address_of(kept)
+    if kept is not None and address is not None:
+        return Kernel(name, dtype, kept.parameters, c_function(address, kept.parameters))
     for other, function in compile_all(name, dtype, folder).items():
         _loaded.setdefault((other, dtype), function)
     return _loaded[name, dtype]
+
+
+def jit_is_off() -> bool:
+    """Whether Numba was told not to compile, by its environment variable or in the program."""
+    if "numba" in sys.modules:
+        return bool(sys.modules["numba"].config.DISABLE_JIT)
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 
 # Compiling
@@ -193,8 +211,17 @@ def compile_kernel(name: str, dtype: np.dtype[Any]) -> tuple[ObjectCode, int]:
     signature = types.void(*(kinds[hints[p]] for p in parameters))
     compiled = numba.cfunc(signature, error_model="numpy")(function)
     _keep_alive.append(compiled)
-    code = compiled._library._get_compiled_object()  # noqa: SLF001  (no public way to it)
-    return ObjectCode(compiled.native_name, parameters, code), compiled.address
+    library = compiled._library  # noqa: SLF001  (no public way to the object code)
+    module = library._final_module  # noqa: SLF001
+    named = [*module.functions, *module.global_variables]
+    externals = {item.name for item in named if item.is_declaration}
+    kept = ObjectCode(
+        compiled.native_name,
+        parameters,
+        tuple(sorted(name for name in externals if not name.startswith("llvm."))),
+        library._get_compiled_object(),  # noqa: SLF001
+    )
+    return kept, compiled.address
 
 
 def loops_module(name: str) -> Any:
@@ -218,30 +245,31 @@ def say(text: str) -> None:
 # Loading
 
 
-NUMBA_HELPERS = (
-    "NRT_Free",
-    "numba_do_raise",
-    "numba_gil_ensure",
-    "numba_gil_release",
-    "numba_runtime_build_excinfo_struct",
-    "numba_unpickle",
-)
-"""What Numba's wrapper would call if a kernel raised. None does; without Numba they need a name."""
+NUMBA_PREFIXES = ("numba_", "NRT_")
+"""Helpers of Numba that its wrapper would call if a kernel raised. None does; where Numba is not
+imported, something harmless stands in for them."""
 
 
-def address_of(kept: ObjectCode) -> int:
-    """Put object code into this process's memory; the address of its function."""
+def address_of(kept: ObjectCode) -> int | None:
+    """Put object code into this process's memory; the address of its function.
+
+    None when the code calls something that is not in this process: LLVM would not say so, it would
+    leave the calls pointing nowhere.
+    """
     import llvmlite.binding as llvm
 
-    harmless = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
-    for helper in NUMBA_HELPERS:
-        if llvm.address_of_symbol(helper) is None:
-            llvm.add_symbol(helper, harmless)
     machine = target().create_target_machine(jit=True)
+    # The engine comes first: it makes the symbols of this process known to LLVM.
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    harmless = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
+    for name in kept.externals:
+        if llvm.address_of_symbol(name) is None:
+            if not name.startswith(NUMBA_PREFIXES):
+                return None
+            llvm.add_symbol(name, harmless)
     engine.add_object_file(llvm.ObjectFileRef.from_data(kept.code))
     _keep_alive.append(engine)
-    return int(engine.get_function_address(kept.symbol))
+    return int(engine.get_function_address(kept.symbol)) or None
 
 
 @cache

@@ -15,6 +15,7 @@ from lstm_ref.checks import real_array
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.layers.session import auto_name, dtype_name
+from lstm_ref.spec.parameters import fixed
 
 Shape = tuple[int | None, ...]
 """A shape whose unknown lengths, usually the batch and the time axis, are None."""
@@ -242,14 +243,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def fixed(array: Array) -> Array:
-    """The array as a layer keeps it: nobody else's, and never written into again."""
-    if array.flags.writeable or array.base is not None:
-        array = array.copy()
-        array.flags.writeable = False
-    return array
 
 
 def read_only(array: Array) -> Array:

@@ -266,7 +266,7 @@ class LSTM(Layer):
             held is not weight
             for held, weight in zip(vars(self._core_params).values(), weights, strict=False)
         ):
-            self._core_params = LSTMParams(*weights)
+            self._core_params = LSTMParams(*weights).fixed()
         return self._core_params
 
     @property

@@ -1,4 +1,7 @@
-"""What goes into an LSTM and what comes out of it: plain, immutable records."""
+"""What goes into an LSTM and what comes out of it: plain records.
+
+Their fields do not change; that the arrays in them do not either is up to who made them.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,9 +14,6 @@ MaskedOutput = Literal["hold", "zero"]
 @dataclass(frozen=True, eq=False)
 class LSTMParams:
     """The weights of one LSTM, in the canonical layout (gate blocks i, f, g, o).
-
-    Where all arrays are read-only, and so cannot change, the kernels lay them out once for all
-    calls with the same object.
 
     Attributes:
         kernel: W[D,4H], applied to the input.
@@ -34,6 +34,29 @@ class LSTMParams:
     def units(self) -> int:
         """H, the number of hidden units."""
         return int(self.recurrent_kernel.shape[1]) // len(GATES)
+
+    def fixed(self) -> "FixedLSTMParams":
+        """The same weights as arrays that nobody writes into, for many calls with one object.
+
+        Arrays that can be written into are copied.
+        """
+        return FixedLSTMParams(
+            fixed(self.kernel),
+            fixed(self.recurrent_kernel),
+            None if self.bias is None else fixed(self.bias),
+        )
+
+
+class FixedLSTMParams(LSTMParams):
+    """Weights that do not change any more, so that the kernels lay them out only once."""
+
+
+def fixed(array: Array) -> Array:
+    """The array as its holder keeps it: nobody else's, and never written into again."""
+    if array.flags.writeable or array.base is not None:
+        array = array.copy()
+        array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True)
@@ -125,7 +148,10 @@ class LSTMGradients:
 
 @dataclass(frozen=True)
 class DenseCache:
-    """What the backward pass of the dense head needs: h[N,H], z[N,K], y[N,K] and the weights."""
+    """What the backward pass of the dense head needs: h[N,H], z[N,K], y and the weights.
+
+    y is [N,K], or of the caller's shape [...,K] where the forward pass came through the backend.
+    """
 
     h: Array
     kernel: Array

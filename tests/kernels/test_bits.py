@@ -6,7 +6,7 @@ import pytest
 import lstm_ref as lr
 from tests.cases import make_case
 
-SIZES = [(13, 6, 5, 37), (7, 9, 1, 16), (8, 3, 70, 65), (6, 5, 2, 8)]
+SIZES = [(13, 6, 5, 37), (7, 9, 1, 16), (8, 3, 70, 65), (6, 5, 2, 8), (7, 31, 3, 18)]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -57,9 +57,9 @@ def test_padding_does_not_change_the_valid_steps(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cut", [1, 3, 7])
+@pytest.mark.parametrize("cut", [1, 3, 13, 24])
 def test_a_sequence_in_two_parts_has_the_bits_of_the_whole(cut: int, dtype: str) -> None:
-    case = make_case(34, (3, 8, 4, 19), dtype)
+    case = make_case(34, (3, 29, 4, 19), dtype)
     whole = case.forward("numba")
     first = case.forward("numba", x=case.x[:, :cut])
     second = case.forward("numba", x=case.x[:, cut:], h0=first.h, c0=first.c)

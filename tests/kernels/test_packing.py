@@ -3,6 +3,7 @@
 import gc
 
 import numpy as np
+import pytest
 
 import lstm_ref as lr
 from lstm_ref.kernels import packing
@@ -45,30 +46,33 @@ def test_weights_written_into_are_laid_out_anew() -> None:
     np.testing.assert_allclose(after, case.forward("numpy").hs, atol=1e-15)
 
 
-def test_a_read_only_view_of_weights_that_change_is_not_trusted() -> None:
-    case = make_case(52, (2, 3, 2, 5))
-    views = [w.view() for w in vars(case.params).values()]
-    for view in views:
-        view.flags.writeable = False
-    frozen = lr.LSTMParams(*views)
-    case.forward("numba", params=frozen)
-    case.params.recurrent_kernel[1, 2] += 1
-    np.testing.assert_allclose(
-        case.forward("numba", params=frozen).hs, case.forward("numpy").hs, atol=1e-15
-    )
-
-
-def test_fixed_weights_are_laid_out_once_and_forgotten_with_them() -> None:
+def test_fixed_weights_are_copies_laid_out_once_and_forgotten_with_them() -> None:
     gc.collect()
     remembered = len(packing._packed)
     case = make_case(53, (2, 3, 2, 5))
-    for weight in vars(case.params).values():
-        weight.flags.writeable = False
-    assert packing.lstm_panels(case.params)[0] is packing.lstm_panels(case.params)[0]
+    fixed = case.params.fixed()
+    before = case.forward("numba", params=fixed).hs
+    assert packing.lstm_panels(fixed)[0] is packing.lstm_panels(fixed)[0]
     assert len(packing._packed) == remembered + 1
-    del case
+    case.params.recurrent_kernel[1, 2] += 1  # the caller's own, and not those
+    np.testing.assert_array_equal(case.forward("numba", params=fixed).hs, before)
+    np.testing.assert_allclose(before, case.forward("numpy", params=fixed).hs, atol=1e-15)
+    with pytest.raises(ValueError, match="read-only"):
+        fixed.kernel[0, 0] = 1
+    del fixed
     gc.collect()
     assert len(packing._packed) == remembered
+
+
+def test_read_only_weights_that_were_not_fixed_may_change() -> None:
+    """A writable view taken before, or the flag set back: both are seen."""
+    case = make_case(52, (2, 3, 2, 5))
+    views = [w.view() for w in vars(case.params).values()]
+    for weight in vars(case.params).values():
+        weight.flags.writeable = False
+    case.forward("numba")
+    views[1][1, 2] += 1
+    np.testing.assert_allclose(case.forward("numba").hs, case.forward("numpy").hs, atol=1e-15)
 
 
 def test_a_layers_new_weights_are_seen() -> None:

@@ -2,10 +2,12 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +145,8 @@ def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]  # fmt: skip
-    for process in processes:
-        out, err = process.communicate(timeout=300)
+    results = [process.communicate(timeout=300) for process in processes]
+    for process, (out, err) in zip(processes, results, strict=True):
         assert process.returncode == 0, err
         assert out.endswith("True\n")
     assert not [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".kernel"]
@@ -172,7 +174,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    code = runtime.ObjectCode("symbol", ("p",), b"code")
+    code = runtime.ObjectCode("symbol", ("p",), (), b"code")
     with monkeypatch.context() as spoilt:
         spoilt.setattr(Path, "replace", full)
         runtime.write_object(tmp_path / "a.kernel", code)
@@ -298,3 +300,30 @@ def test_other_threads_run_while_a_kernel_does() -> None:
         count += 1
     thread.join()
     assert count > 50  # with the GIL held it would be one or two
+
+
+def test_code_that_needs_what_is_not_there_is_compiled_anew(folder: Path) -> None:
+    """A call into nothing would be a crash: a file of another Numba may need another helper."""
+    path = activate_file(folder)
+    kept = runtime.read_object(path)
+    assert kept is not None
+    assert "numba_gil_ensure" in kept.externals
+    runtime.write_object(path, replace(kept, externals=(*kept.externals, "a_function_of_nobody")))
+    assert values(run(folder)) == (RIGHT, True)
+    assert values(run(folder)) == (RIGHT, False)
+
+
+def test_the_externals_are_all_that_the_code_refers_to(warm: dict[str, bytes]) -> None:
+    """The undefined symbols of the object files, as binutils sees them."""
+    nm = shutil.which("nm")
+    if nm is None:
+        pytest.skip(OTHER_PLATFORM + "nm is not installed")
+    for data in warm.values():
+        kept = runtime.ObjectCode.from_bytes(data)
+        assert kept is not None
+        listed = subprocess.run(
+            [nm, "-u", "-"], input=kept.code, capture_output=True, check=False
+        ).stdout.decode()
+        undefined = {line.split()[-1] for line in listed.splitlines()}
+        of_the_c_library = {"memset", "memcpy", "memmove", "fma", "fmaf"}
+        assert undefined <= {*kept.externals, *of_the_c_library}

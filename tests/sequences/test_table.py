@@ -52,7 +52,7 @@ def test_a_table_without_rows_has_columns(written):
         ("a,b\n1,2\n3,x\n", None, "line 3, column 'b': 'x' is not a number"),
         ("a;b\n1;2,5\n", None, "'2,5' is not a number; write decimals with a point"),
         ("a,b\n1,inf\n", None, "line 2, column 'b': 'inf'"),
-        ("a,b\n1,2\n", ["a", "c", "d"], "no column 'c', 'd'; the table has 'a', 'b'"),
+        ("a,b\n1,2\n", ["a", "c", "d"], "no columns 'c', 'd'; the table has 'a', 'b'"),
         ("a,a\n1,2\n", None, "2 columns named 'a'"),
         ('a,b\n1,"2\n', None, "table.csv, line 2: unexpected end"),
         (b"\xff\xfea\x00", None, "not UTF-8"),

@@ -73,10 +73,10 @@ def add_wide_panel(
     rows: Size,
 ) -> None:
     """C += A P for up to ``TILE_ROWS`` rows and one wide panel."""
+    if rows == TILE_ROWS:
+        tile_6x4(C, c_row, c_vector, A, a_row, a_k, P, p_row, K)
+        return
     c, a, left = C, A, rows
-    if left >= 6:
-        tile_6x4(c, c_row, c_vector, a, a_row, a_k, P, p_row, K)
-        c, a, left = at(c, 6 * c_row), at(a, 6 * a_row), left - 6
     if left >= 4:
         tile_4x4(c, c_row, c_vector, a, a_row, a_k, P, p_row, K)
         c, a, left = at(c, 4 * c_row), at(a, 4 * a_row), left - 4
