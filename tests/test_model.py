@@ -346,7 +346,7 @@ def test_a_missing_label_that_counts_stops_the_fit_and_one_that_does_not_is_igno
     before = model.get_weights()
     y[2, 1] = np.nan
     for method in (model.fit, model.evaluate):
-        with pytest.raises(ValueError, match=r"the target is NaN at row .*sample_weight 0"):
+        with pytest.raises(ValueError, match=r"the target y is NaN at row .*sample_weight 0"):
             method(x, y)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

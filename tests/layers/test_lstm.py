@@ -11,27 +11,11 @@ from hypothesis import strategies as st
 
 from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.layers import LSTM, Masking
+from tests.cases import MASKS, make_mask
 from tests.keras_peer import OURS, assert_close, keras_library, library_dtype, random_weights
 
 ULPS = 12
 """Keras, PyTorch and ONNX Runtime differ by as much among themselves on sequences this short."""
-
-MASKS = ("none", "right", "left", "scattered", "nothing real")
-
-
-def make_mask(kind: str, B: int, T: int, rng: np.random.Generator) -> np.ndarray | None:
-    """bool [B,T]: "right" is padding at the end; "nothing real" has a row without a valid step."""
-    if kind == "none":
-        return None
-    steps, lengths = np.arange(T), rng.integers(0, T + 1, B)
-    if kind == "right":
-        return steps < lengths[:, None]
-    if kind == "left":
-        return steps >= lengths[:, None]
-    mask = rng.random((B, T)) < 0.6
-    if kind == "nothing real":
-        mask[0] = False
-    return mask
 
 
 def both_layers(rng: np.random.Generator, D: int, **arguments: Any) -> tuple[Any, Any]:
