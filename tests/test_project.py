@@ -30,6 +30,12 @@ def test_the_console_script_leads_to_a_function():
     assert callable(getattr(importlib.import_module(module), function))
 
 
+def test_the_types_are_there_for_others():
+    """PEP 561: without the marker a type checker does not read the package's annotations."""
+    assert "Typing :: Typed" in PROJECT["classifiers"]
+    assert (PACKAGE / "py.typed").is_file()
+
+
 def test_dev_holds_what_test_docs_and_lint_hold():
     assert "lstm-ref[test,docs,lint]" in EXTRAS["dev"]
 
