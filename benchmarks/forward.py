@@ -287,6 +287,7 @@ def main(argv: list[str] | None = None) -> int:
     cases = [Case(*map(int, text.split(","))) for text in arguments.case or ()] or CASES
 
     names, about, rows = present(), surroundings(), []
+    with_lstm_ref(problem(Case(1, 1, 1, 1)))()  # compiles, the first time, and says so
     if not arguments.json:
         print_surroundings(about)
         header = "".join(f"{name:>13}" for name in names)
