@@ -161,7 +161,7 @@ def with_torch(p: Problem) -> Run:
     x = torch.from_numpy(np.ascontiguousarray(p.x.swapaxes(0, 1)))
     with torch.no_grad():
         for parameter, value in weights.items():
-            parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+            parameter.copy_(torch.tensor(value))
 
     def run() -> np.ndarray:
         with torch.inference_mode():
