@@ -99,7 +99,7 @@ def test_layers_are_added_taken_off_and_told_apart():
     with pytest.raises(TypeError, match="is made of layers of lstm_ref"):
         model.add("dense")
     with pytest.raises(
-        ShapeError, match=r"layer 'deep' \(LSTM\) got an input of shape \(None, 4\)"
+        ShapeError, match=r"'deep' \(LSTM\) reads a sequence, and 'lstm' before it gives only"
     ):
         model.add(LSTM(4, name="deep"))
     assert [layer.name for layer in model.layers] == ["lstm"]

@@ -23,7 +23,9 @@ from lstm_ref.training.optimizers import OPTIMIZERS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this verb."""
     usual = Settings()
-    parser.add_argument("table", metavar="TABLE", type=Path, help="a CSV file, a row a time step")
+    parser.add_argument(
+        "table", metavar="TABLE", type=Path, nargs="?", help="a CSV file, a row a time step"
+    )
     column_list(parser, "--target", required=True, help="what is to be predicted")
     column_list(parser, "--features", help="what the model reads; the targets when not given")
     parser.add_argument(
@@ -90,6 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, judge, write the model."""
     formats.check_path(args.out)  # before an hour of training, not after it
+    if args.table is None:
+        args.table = _table_after(args.target, args.features)
     features = args.features or args.target
     table = read_table(args.table, tuple(dict.fromkeys((*features, *args.target))))
     first = math.floor(len(table) * (1 - args.holdout))
@@ -116,6 +120,22 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(args, experiment)
     return output.FINE
+
+
+def _table_after(*column_lists: list[str] | None) -> Path:
+    """The table where it was named after the columns, and so was read as one of them.
+
+    Raises:
+        ValueError: it was not named at all.
+    """
+    for columns in column_lists:
+        if (
+            columns
+            and len(columns) > 1
+            and (Path(columns[-1]).suffix or Path(columns[-1]).exists())
+        ):
+            return Path(columns.pop())
+    raise ValueError("no table was named: lstm-ref train TABLE.csv --target COLUMN")
 
 
 def _show_plan(args: argparse.Namespace, plan: Plan) -> None:

@@ -1,5 +1,6 @@
 """A file that is whole or absent, whatever happens while it is written."""
 
+import errno
 import os
 import secrets
 import stat
@@ -23,6 +24,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             regular file.
     """
     target = Path(path).resolve()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(Path(path).parent))
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     if mode is not None and not target.is_file():
         raise OSError(f"{path} is there already and is not a file that could be replaced")

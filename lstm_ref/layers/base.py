@@ -64,13 +64,17 @@ class Layer:
         self.declared_shape: Shape | None = None
         """The input shape given with the layer, batch axis first; None when none was."""
         if (whole := batch_input_shape or batch_shape) is not None:
-            self.declared_shape = tuple(whole)
+            self.declared_shape = axes(whole, "batch_shape", self.input_axes)
         elif input_shape is not None:
-            self.declared_shape = (None, *input_shape)
+            inner = None if self.input_axes is None else self.input_axes - 1
+            self.declared_shape = (None, *axes(input_shape, "input_shape", inner))
         elif input_dim is not None:
             self.declared_shape = self.shape_from_parts(input_length, input_dim)
 
     # What a layer kind defines.
+
+    input_axes: int | None = None
+    """How many axes an input has, the batch axis included; None where any number will do."""
 
     def shape_from_parts(self, input_length: int | None, input_dim: int) -> Shape:
         """The input shape that Keras 2's ``input_length`` and ``input_dim`` mean here."""
@@ -122,6 +126,11 @@ class Layer:
 
     def read(self, x: Any) -> Array:
         """``x`` as an array of the layer's dtype, its shape checked; builds the layer if needed."""
+        if isinstance(x, Layer):
+            raise UnsupportedError(
+                f"layer {self.name!r} was called on layer {x.name!r}: the functional API is not "
+                "supported yet. Where layers follow each other, Sequential([...]) makes the model"
+            )
         array = real_array(x, f"the input of layer {self.name!r}", np.dtype(self.dtype))
         if not self.built:
             self.build(array.shape)
@@ -243,6 +252,27 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def axes(shape: Any, argument: str, count: int | None) -> Shape:
+    """A shape that was given as an argument, as a tuple.
+
+    Raises:
+        TypeError: a number instead of a tuple.
+        ShapeError: another number of axes than ``count``.
+    """
+    if not isinstance(shape, Sequence) or isinstance(shape, str):
+        raise TypeError(
+            f"{argument}={shape!r}: a tuple is needed, for example {argument}=(10, 1) for 10 time "
+            "steps of one feature"
+        )
+    if count is not None and len(shape) != count:
+        meaning = {
+            2: "(time, features) without the batch axis, for example (10, 1)",
+            3: "(batch, time, features), for example (None, 10, 1)",
+        }[count]
+        raise ShapeError(f"{argument}={tuple(shape)}: an LSTM needs {meaning}")
+    return tuple(shape)
 
 
 def read_only(array: Array) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 
 from lstm_ref.checks import real_array
 from lstm_ref.conventions import Array
-from lstm_ref.layers.base import Layer, Shape, refuse
+from lstm_ref.layers.base import Layer, Shape, axes, refuse
 from lstm_ref.layers.session import dtype_name
 
 
@@ -44,7 +44,9 @@ class InputLayer(Layer):
             raise ValueError("Input needs either shape=(time, features) or batch_shape")
         if batch_shape is not None and batch_size is not None:
             raise ValueError("Input takes batch_size with shape, not with batch_shape")
-        whole = (batch_size, *shape) if shape is not None else tuple(batch_shape or ())
+        whole = axes(batch_shape or (), "batch_shape", None)
+        if shape is not None:
+            whole = (batch_size, *axes(shape, "shape", None))
         super().__init__(name=name, dtype=dtype, batch_shape=whole)
         self.batch_shape: Shape = whole
         self.casts_to = None if dtype is None else dtype_name(dtype)

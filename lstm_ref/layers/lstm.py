@@ -109,6 +109,8 @@ class LSTM(Layer):
 
     # Shapes and weights.
 
+    input_axes = 3
+
     def shape_from_parts(self, input_length: int | None, input_dim: int) -> Shape:
         """(batch, time, features) from Keras 2's ``input_length`` and ``input_dim``."""
         return (None, input_length, input_dim)

@@ -104,9 +104,24 @@ class Stack:
     def _build_layers(self) -> None:
         shape = self.input_shape
         for layer in self.layers:
-            layer.check_input(shape)
+            self._check_input(layer, shape)
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
+
+    def _check_input(self, layer: Layer, shape: Shape) -> None:
+        """Raise ShapeError when what comes to a layer does not belong there.
+
+        An LSTM that gives only its last output is the usual cause, and its reader cannot know.
+        """
+        before = self.layers[: self.layers.index(layer)]
+        ends = [other for other in before if isinstance(other, LSTM) and not other.return_sequences]
+        if isinstance(layer, LSTM) and len(shape) == 2 and ends:
+            raise ShapeError(
+                f"layer {layer.name!r} (LSTM) reads a sequence, and {ends[-1].name!r} before it "
+                f"gives only its last output, of shape {shape}: set return_sequences=True on "
+                f"{ends[-1].name!r}"
+            )
+        layer.check_input(shape)
 
     @property
     def built(self) -> bool:
@@ -130,7 +145,7 @@ class Stack:
         """The shape that comes out for an input of this shape, which must fit every layer."""
         shape = tuple(input_shape)
         for layer in self.layers:
-            layer.check_input(shape)
+            self._check_input(layer, shape)
             shape = layer.compute_output_shape(shape)
         return shape
 
@@ -204,7 +219,7 @@ class Stack:
         wanted: dict[str, tuple[int, ...]] = {}
         shape = tuple(input_shape)
         for layer in self.layers:
-            layer.check_input(shape)
+            self._check_input(layer, shape)
             for name, weight_shape in layer.weight_shapes(shape).items():
                 wanted[f"{layer.name}/{name}"] = weight_shape
             shape = layer.compute_output_shape(shape)
@@ -265,7 +280,7 @@ class Stack:
         """The prediction for one batch, its mask or None, and the caches."""
         caches: list[Any] = []
         for layer in self.layers:
-            layer.check_input(x.shape)
+            self._check_input(layer, x.shape)
             y, cache = layer.forward(x, mask, training, keep_cache)
             mask = layer.compute_mask(x, mask)
             caches.append(cache)

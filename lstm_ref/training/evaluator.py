@@ -158,6 +158,7 @@ class Evaluator:
             progress.finish(logs)
         return logs
 
+    @np.errstate(over="ignore", invalid="ignore")  # what diverges shows as inf or NaN in the loss
     def judge(self, batch: Batch, loss: losses.Loss) -> None:
         """Add one batch to the report."""
         y_pred, mask, _ = self.run(batch.x, training=False, keep_cache=False)

@@ -157,6 +157,7 @@ class Trainer(Evaluator):
 
     # A step of training.
 
+    @np.errstate(over="ignore", invalid="ignore")  # what diverges shows as inf or NaN in the loss
     def train_step(self, batch: Batch, optimizer: optimizers.Optimizer, loss: losses.Loss) -> None:
         """Learn from one batch, and add it to the report as it was before."""
         y_pred, mask, caches = self.run(batch.x, training=True, keep_cache=True)

@@ -77,6 +77,10 @@ BAD_INPUTS = [
         "lstm-ref train: no: there is no such folder",
     ),
     (["train", "table.csv", "--target", "warmth", "warmth"], "the column 'warmth' is named twice"),
+    (["train", "--target", "warmth"], "lstm-ref train: no table was named"),
+    (["train", "--target", "warmth", "nowhere.csv"], "lstm-ref train: nowhere.csv: No such file"),
+    (["predict", "m.npz", "table.csv", "--out", "table.csv"], "is a file that is read"),
+    (["predict", "m.npz", "table.csv", "--out", "./m.npz"], "is a file that is read"),
     (["demo", "--out", "table.csv"], "lstm-ref demo: table.csv: File exists"),
 ]
 

@@ -46,6 +46,15 @@ def test_a_model_that_carries_all_predict_needs(lstm_ref_command, table):
     np.testing.assert_allclose([float(row[1]) for row in rows], expected[:, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("option", ["--target", "--features"])
+def test_the_table_may_stand_after_the_columns(lstm_ref_command, table, option):
+    columns = {"--target": ["warmth"], "--features": ["warmth", "flow"]}
+    first = next(name for name in columns if name != option)
+    argv = ["train", first, *columns[first], option, *columns[option], table.name]
+    assert lstm_ref_command(*argv, *TRAIN).code == 0
+    assert lstm_ref_command("predict", "model.npz", table.name).code == 0
+
+
 def test_the_same_seed_writes_the_same_file(lstm_ref_command, table):
     files = []
     for seed in (3, 3, 4):
