@@ -85,7 +85,7 @@ def lstm_backward(
     for t in reversed(range(T)):
         step = (c_prev[:, t], cache.c[:, t], cache.z[:, t], cache.gates[:, t], params, config)
         d_y = d_y + d_hs[:, t]  # [EQ 17]
-        if mask is None:
+        if mask is None:  # h_t went two ways, out and into step t+1: both gradients, added
             d_z[:, t], d_h, d_c = cell_backward(d_h + d_y, d_c, *step)
             d_y = np.zeros_like(d_y)
         else:
