@@ -26,10 +26,6 @@ Array = NDArray[Any]
 GATES = ("i", "f", "g", "o")
 """The order of the four gate blocks along the last axis of W, U, b and z. It stands only here."""
 
-KERNEL_LAYOUT = "W[ifgo]"
-RECURRENT_KERNEL_LAYOUT = "U[ifgo]"
-BIAS_LAYOUT = "b[ifgo]"
-
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 """What both backends compute in. The specification alone also runs in ``np.longdouble``."""
 

@@ -50,11 +50,7 @@ def sum_of_outer_products(A: Array, B: Array, columns: int, vectors: int = PANEL
 
 
 def sum_of_rows(B: Array, columns: int, vectors: int = PANEL_VECTORS) -> Array:
-    """Σ over rows n of B[n], as ``sum_of_outer_products`` with A = 1."""
-    N, width = B.shape
-    C = np.zeros(width, B.dtype)
-    runtime.kernel("add_product", B.dtype)(
-        C=C, A=np.ones(1, B.dtype), P=B, rows=1, K=N, panels=width // (vectors * lanes(B)),
-        vectors=vectors, c_row=width, a_row=0, a_k=0, p_row=width, p_panel=vectors * lanes(B),
-    )  # fmt: skip
-    return C[:columns]
+    """Σ over rows n of B[n]: the outer products with 1."""
+    ones = np.ones((len(B), 1), B.dtype)
+    row: Array = sum_of_outer_products(ones, B, columns, vectors)[0]
+    return row

@@ -113,14 +113,14 @@ class Stack:
 
         An LSTM that gives only its last output is the usual cause, and its reader cannot know.
         """
-        before = self.layers[: self.layers.index(layer)]
-        ends = [other for other in before if isinstance(other, LSTM) and not other.return_sequences]
-        if isinstance(layer, LSTM) and len(shape) == 2 and ends:
-            raise ShapeError(
-                f"layer {layer.name!r} (LSTM) reads a sequence, and {ends[-1].name!r} before it "
-                f"gives only its last output, of shape {shape}: set return_sequences=True on "
-                f"{ends[-1].name!r}"
-            )
+        if isinstance(layer, LSTM) and len(shape) == 2:
+            for other in reversed(self.layers[: self.layers.index(layer)]):
+                if isinstance(other, LSTM) and not other.return_sequences:
+                    raise ShapeError(
+                        f"layer {layer.name!r} (LSTM) reads a sequence, and {other.name!r} before "
+                        f"it gives only its last output, of shape {shape}: set "
+                        f"return_sequences=True on {other.name!r}"
+                    )
         layer.check_input(shape)
 
     @property

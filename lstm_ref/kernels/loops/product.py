@@ -129,7 +129,7 @@ def add_product(
 ) -> None:
     """C[rows, panels·vectors·lanes] += A[rows, K] · P.
 
-    A[m, k] is at ``m·a_row + k·a_k``, so A may be transposed, or one number used for all.
+    A[m, k] is at ``m·a_row + k·a_k``, so A may be transposed.
     P[k, ·] of panel n is at ``n·p_panel + k·p_row``: packed panels, or a plain matrix whose rows
     are whole panels. ``vectors`` in a panel is 4, or 1 for narrow results.
     """
