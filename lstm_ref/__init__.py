@@ -32,6 +32,7 @@ from lstm_ref.sequences import mask_from_lengths, pad_sequences
 from lstm_ref.spec.parameters import (
     DenseGradients,
     DenseOutput,
+    Dropout,
     LSTMConfig,
     LSTMGradients,
     LSTMOutput,
@@ -45,6 +46,7 @@ __all__ = [
     "DTypeError",
     "DenseGradients",
     "DenseOutput",
+    "Dropout",
     "Input",
     "LSTMConfig",
     "LSTMGradients",

@@ -18,6 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lstm_ref.checks import (
+    dropout_factors,
+    lengths_mask,
     lstm_weights,
     real_array,
     sequence_batch,
@@ -32,6 +34,7 @@ from lstm_ref.spec.parameters import (
     DenseCache,
     DenseGradients,
     DenseOutput,
+    Dropout,
     LSTMCache,
     LSTMConfig,
     LSTMGradients,
@@ -101,23 +104,31 @@ def lstm_forward(
     c0: Any = None,
     keep_cache: bool = False,
     backend: Backend = "auto",
+    *,
+    lengths: Any = None,
+    dropout: Dropout | None = None,
 ) -> LSTMOutput:
-    """The hidden state of an LSTM at every time step [EQ 1-6, 15, 16].
+    """The hidden state of an LSTM at every time step [EQ 1-6, 15, 16, 23-27].
 
     Args:
         x: [B,T,D], anything NumPy reads as real numbers; computed in the dtype of the weights.
-        params: the weights, W[D,4H], U[H,4H], b[4H], gate blocks in the order i, f, g, o; lists,
-            matrices and big-endian arrays are converted.
-        config: activations, direction, masked-output rule; None for Keras' defaults.
+        params: the weights, W[D,4H], U[P,4H], b[4H], gate blocks in the order i, f, g, o, and
+            p[3H] and R[H,P] where there are peepholes and a projection (P is H where there is
+            none); lists, matrices and big-endian arrays are converted.
+        config: activations, direction, masked-output rule, clip, coupled gates; None for Keras'
+            defaults.
         mask: [B,T], True where the step is real; None when every step is. Masked inputs may hold
             anything, NaN included.
-        h0, c0: [B,H], the initial state; None for zeros.
+        h0, c0: [B,P] and [B,H], the initial state; None for zeros.
         keep_cache: also return what ``lstm_backward`` and a trace need, 10·B·T·H numbers and x.
             The cache holds x and the weights themselves: leave them unchanged until then.
         backend: who computes.
+        lengths: [B], how many steps of each row are real, instead of a mask. ``go_backwards``
+            then begins at each row's last real step.
+        dropout: factors on what goes into the gates; None for none.
 
     Returns:
-        hs[B,T,H], the output at every step; h[B,H] and c[B,H], the final state; the cache.
+        hs[B,T,P], the output at every step; h[B,P] and c[B,H], the final state; the cache.
         B = 0 and T = 0 give empty results.
 
     Raises:
@@ -133,35 +144,36 @@ def lstm_forward(
             "LSTMParams(kernel, recurrent_kernel, bias) and LSTMConfig(activation=..., ...)"
         )
     params = plain(params)
-    D, H = lstm_weights(params.kernel, params.recurrent_kernel, params.bias)
+    lstm_weights(params)
+    D, H, P = params.features, params.units, params.outputs
     dtype = params.kernel.dtype
-    if config.masked_output not in MASKED_OUTPUTS:
-        raise ValueError(f"masked_output is {config.masked_output!r}: 'hold' or 'zero' is needed")
-    names = [
-        activations.activation_name(name)
-        for name in (config.activation, config.recurrent_activation)
-    ]
-    if names != [config.activation, config.recurrent_activation]:
-        config = replace(config, activation=names[0], recurrent_activation=names[1])
+    config = plain_config(config)
     x = sequence_batch(x, dtype, D)
     B, T = x.shape[:2]
+    if lengths is not None:
+        if mask is not None:
+            raise ValueError("lstm_forward takes a mask or lengths, and both came")
+        mask = lengths_mask(lengths, B, T)
     mask = None if mask is None else step_mask(mask, B, T)
     h0, c0 = (
-        None if s is None else shaped(real_array(s, name, dtype), (B, H), name, "(batch, units)")
-        for s, name in ((h0, "h0"), (c0, "c0"))
+        None if s is None else shaped(real_array(s, name, dtype), shape, name, "(batch, units)")
+        for s, name, shape in ((h0, "h0", (B, P)), (c0, "c0", (B, H)))
     )
+    if dropout is not None:
+        wanted = (dropout.x, "dropout.x", B, D), (dropout.h, "dropout.h", B, P)
+        dropout = Dropout(*(None if v[0] is None else dropout_factors(*v, dtype) for v in wanted))
     core = twins(resolve(backend, dtype), "lstm")
-    output: LSTMOutput = core.lstm_forward(x, params, config, mask, h0, c0, keep_cache)
+    output: LSTMOutput = core.lstm_forward(x, params, config, mask, h0, c0, keep_cache, dropout)
     return output
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
 def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradients:
-    """Backpropagation through time [EQ 7-14, 17, 18], by the backend that made the cache.
+    """Backpropagation through time [EQ 7-14, 17, 18, 28-32], by the backend that made the cache.
 
     Args:
-        d_hs: [B,T,H], gradients on the outputs, in the order of ``hs``; None for zeros.
-        d_h, d_c: [B,H], gradients on the final state; None for zeros.
+        d_hs: [B,T,P], gradients on the outputs, in the order of ``hs``; None for zeros.
+        d_h, d_c: [B,P] and [B,H], gradients on the final state; None for zeros.
         cache: from ``lstm_forward(..., keep_cache=True)``.
 
     Raises:
@@ -172,10 +184,10 @@ def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradie
             f"cache is {cache!r}: run lstm_forward(..., keep_cache=True) and pass its out.cache"
         )
     B, T = cache.x.shape[:2]
-    H, dtype = cache.params.units, cache.params.kernel.dtype
+    H, P, dtype = cache.params.units, cache.params.outputs, cache.params.kernel.dtype
     wanted = (
-        (d_hs, "d_hs", (B, T, H), "(batch, time, units)"),
-        (d_h, "d_h", (B, H), "(batch, units)"),
+        (d_hs, "d_hs", (B, T, P), "(batch, time, units)"),
+        (d_h, "d_h", (B, P), "(batch, units)"),
         (d_c, "d_c", (B, H), "(batch, units)"),
     )
     d_hs, d_h, d_c = (
@@ -191,7 +203,7 @@ def dense_forward(
     h: Any,
     kernel: Any,
     bias: Any = None,
-    activation: str | None = "linear",
+    activation: activations.ActivationId | None = "linear",
     keep_cache: bool = False,
     backend: Backend = "auto",
 ) -> DenseOutput:
@@ -219,7 +231,7 @@ def dense_forward(
     if bias is not None:
         bias = shaped(real_array(bias, "bias", dtype), (K,), "bias", "one for each output")
     core = twins(resolve(backend, dtype), "dense")
-    name = activations.activation_name(activation)
+    name = activations.activation_id(activation)
     output: DenseOutput = core.dense_forward(h.reshape(rows(h), H), kernel, bias, name, keep_cache)
     y = output.y.reshape(*h.shape[:-1], K)
     # The cache keeps y in the shape the caller sees, for ``dense_backward`` to compare with.
@@ -263,9 +275,31 @@ def plain(params: LSTMParams) -> LSTMParams:
     Raises:
         DTypeError, ShapeError: as ``weight_array``.
     """
-    given = (params.kernel, params.recurrent_kernel, params.bias)
-    kernel = weight_array(params.kernel, "kernel")
-    recurrent_kernel = weight_array(params.recurrent_kernel, "recurrent_kernel")
-    bias = None if params.bias is None else weight_array(params.bias, "bias")
-    converted = (kernel, recurrent_kernel, bias)
-    return params if all(map(is_, given, converted)) else LSTMParams(*converted)
+    converted = LSTMParams(
+        weight_array(params.kernel, "kernel"),
+        weight_array(params.recurrent_kernel, "recurrent_kernel"),
+        *(
+            None if weight is None else weight_array(weight, name)
+            for name, weight in list(vars(params).items())[2:]
+        ),
+    )
+    same = all(map(is_, vars(params).values(), vars(converted).values()))
+    return params if same else converted
+
+
+def plain_config(config: LSTMConfig) -> LSTMConfig:
+    """The config with its activations in canonical form.
+
+    Raises:
+        ValueError: an unknown activation or masked-output rule, or a clip that is not positive.
+    """
+    if config.masked_output not in MASKED_OUTPUTS:
+        raise ValueError(f"masked_output is {config.masked_output!r}: 'hold' or 'zero' is needed")
+    if config.clip is not None and not config.clip > 0:
+        raise ValueError(f"clip is {config.clip!r}: a positive number, or None for no bounds")
+    given = config.activation, config.recurrent_activation, config.output_activation
+    φ, σ, φ_h = (None if act is None else activations.activation_id(act) for act in given)
+    φ, σ = φ or "linear", σ or "linear"
+    if given == (φ, σ, φ_h):
+        return config
+    return replace(config, activation=φ, recurrent_activation=σ, output_activation=φ_h)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lstm_ref.conventions import GATES, Array
+from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array
 from lstm_ref.errors import DTypeError, ShapeError
+from lstm_ref.spec.parameters import LSTMParams
 
 REAL_KINDS = "fiub"
 """NumPy's letters for floating-point numbers, integers (signed and not) and booleans."""
@@ -141,36 +142,95 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
     return shaped(steps.astype(bool), (B, T), "mask", advice)
 
 
-def lstm_weights(kernel: Array, recurrent_kernel: Array, bias: Array | None) -> tuple[int, int]:
-    """(D, H) of the weights.
+def step_counts(lengths: Any, T: int) -> Array:
+    """``lengths`` as int64 [B], each from 0 to T.
 
     Raises:
-        ShapeError: shapes that do not belong together, or another framework's layout.
+        ShapeError: lengths that are not one whole number for each row, or do not fit into T steps.
+    """
+    counts = np.asarray(lengths)
+    if counts.size == 0:
+        counts = counts.astype(np.int64)
+    if counts.ndim != 1 or counts.dtype.kind not in "iu":
+        raise ShapeError(
+            f"lengths has shape {counts.shape} and dtype {counts.dtype}, and one whole number for "
+            "each row is needed; from a list of sequences: [len(s) for s in sequences]"
+        )
+    outside = (counts < 0) | (counts > T)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise ShapeError(
+            f"lengths[{row}] is {counts[row]}, and a row has 0 to {T} steps; after cutting with "
+            "maxlen use np.minimum(lengths, maxlen)"
+        )
+    return counts.astype(np.int64)
+
+
+def lengths_mask(lengths: Any, B: int, T: int) -> Array:
+    """The mask, bool [B,T], of rows whose first ``lengths`` steps are real.
+
+    Raises:
+        ShapeError: as ``step_counts``, or another number of rows.
+    """
+    counts = shaped(step_counts(lengths, T), (B,), "lengths", "one whole number for each row")
+    return np.asarray(np.arange(T) < counts[:, None])
+
+
+def lstm_weights(params: LSTMParams) -> None:
+    """Check that the weights belong together.
+
+    Raises:
+        ShapeError: shapes that do not, or another framework's layout.
         DTypeError: weights of different dtypes.
     """
+    kernel, recurrent_kernel = params.kernel, params.recurrent_kernel
     if kernel.ndim != 2 or recurrent_kernel.ndim != 2:
         raise ShapeError(
             f"kernel has shape {kernel.shape} and recurrent_kernel {recurrent_kernel.shape}: "
             "W[D,4H] and U[H,4H] are needed"
         )
-    D, (H, width) = kernel.shape[0], recurrent_kernel.shape
-    if width != len(GATES) * H:
-        transposed = H == len(GATES) * width
+    D, (P, width) = kernel.shape[0], recurrent_kernel.shape
+    H = width // len(GATES)
+    if width % len(GATES) or (params.projection is None and P != H):
+        transposed = P == len(GATES) * width
+        projected = not (width % len(GATES) or transposed)
         raise ShapeError(
             f"recurrent_kernel has shape {recurrent_kernel.shape}, and U[H,4H] is needed, the "
             "blocks of i, f, g, o side by side"
             + ("; PyTorch's weight_hh is its transpose, use weight_hh.T" if transposed else "")
+            + (f"; U[P,4H] is that of an LSTM with projection=R[{H},{P}]" if projected else "")
         )
     shaped(kernel, (D, width), "kernel", f"W[D,4H], for {H} units as recurrent_kernel says")
-    if bias is not None:
+    if params.bias is not None:
         advice = f"b[4H], for {H} units as recurrent_kernel says"
-        if bias.shape == (2 * width,):
+        if params.bias.shape == (2 * width,):
             advice += "; a bias of 8H holds two, add its halves"
-        shaped(bias, (width,), "bias", advice)
-    dtypes = {w.dtype for w in (kernel, recurrent_kernel, bias) if w is not None}
+        shaped(params.bias, (width,), "bias", advice)
+    if params.peephole is not None:
+        meaning = f"p[3H], the weights of i, f and o side by side, for {H} units"
+        shaped(params.peephole, (len(PEEPHOLE_GATES) * H,), "peephole", meaning)
+    if params.projection is not None:
+        advice = f"R[H,P], for {H} units and the {P} rows of recurrent_kernel"
+        if params.projection.shape == (P, H) != (H, P):
+            advice += "; PyTorch's weight_hr is its transpose, use weight_hr.T"
+        shaped(params.projection, (H, P), "projection", advice)
+    dtypes = {w.dtype for w in vars(params).values() if w is not None}
     if len(dtypes) > 1:
         raise DTypeError(
             f"the weights have different dtypes, {', '.join(sorted(map(str, dtypes)))}: "
             "cast them to one"
         )
-    return D, H
+
+
+def dropout_factors(value: Any, name: str, rows: int, width: int, dtype: np.dtype[Any]) -> Array:
+    """``value`` as dropout factors, [rows,width] or [4,rows,width].
+
+    Raises:
+        ShapeError, DTypeError: something else.
+    """
+    factors = real_array(value, name, dtype)
+    shape = (rows, width)
+    if factors.shape != (len(GATES), *shape):
+        meaning = "one factor for each row and number, or (4, ...) with those of i, f, g, o each"
+        shaped(factors, shape, name, meaning)
+    return factors

@@ -2,12 +2,14 @@
 
 Symbols (the same in code, docs and messages)
     B, T, D, H, K    batch, time steps, input features, hidden units, outputs of the head
+    P                width of the hidden state: H, unless it is projected
     x_t, h_t, c_t    input, hidden state and cell state at step t
     z                pre-activations, ``z = x_t W + h_{t-1} U + b``, width 4H
     i, f, g, o       input gate, forget gate, candidate, output gate, always *after* activation
     W[D,4H]          kernel
-    U[H,4H]          recurrent kernel
+    U[P,4H]          recurrent kernel
     b[4H]            bias
+    p[3H], R[H,P]    peephole weights and projection, of the LSTMs that have them
     σ, φ             the recurrent activation (gates) and the activation (candidate and output)
     d_name           gradient of the loss with respect to ``name``
 
@@ -26,6 +28,9 @@ Array = NDArray[Any]
 GATES = ("i", "f", "g", "o")
 """The order of the four gate blocks along the last axis of W, U, b and z. It stands only here."""
 
+PEEPHOLE_GATES = ("i", "f", "o")
+"""The order of the blocks of p: the gates that look at the cell state, which are all but g."""
+
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 """What both backends compute in. The specification alone also runs in ``np.longdouble``."""
 
@@ -38,6 +43,12 @@ def split_gates(z: Array) -> tuple[Array, Array, Array, Array]:
     H = z.shape[-1] // len(GATES)
     i, f, g, o = (z[..., n * H : (n + 1) * H] for n in range(len(GATES)))
     return i, f, g, o
+
+
+def split_peepholes(p: Array) -> tuple[Array, Array, Array]:
+    """Views of the i, f and o blocks of ``p[3H]``, each ``[H]``."""
+    i, f, o = p.reshape(len(PEEPHOLE_GATES), -1)
+    return i, f, o
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,46 @@ EQUATIONS: dict[int, Equation] = {
         "head weights, summed over batch and time",
         r"\partial W \mathrel{+}= h_t^\top \partial z, \quad "
         r"\partial b \mathrel{+}= \textstyle\sum_B \partial z",
+    ),
+    # What some LSTMs do besides, forward.
+    23: Equation(
+        "dropout: pre-activations, with factors that are the same at every step",
+        r"z = (s \odot x_t)\, W + (r \odot h_{t-1})\, U + b",
+    ),
+    24: Equation(
+        "peepholes: the gates look at the cell state",
+        r"z_i \mathrel{+}= p_i \odot c_{t-1}, \quad z_f \mathrel{+}= p_f \odot c_{t-1}, \quad "
+        r"z_o \mathrel{+}= p_o \odot c_t",
+    ),
+    25: Equation("clipped pre-activations", r"z \leftarrow \min(\max(z, -\kappa), \kappa)"),
+    26: Equation("coupled input and forget gate", r"f = 1 - i"),
+    27: Equation(
+        "projected hidden state",
+        r"q_t = o \odot \varphi(c_t), \quad h_t = q_t R",
+    ),
+    # And backward.
+    28: Equation(
+        "projected hidden state",
+        r"\partial q_t = \partial h_t R^\top, \quad \partial R \mathrel{+}= q_t^\top \partial h_t",
+    ),
+    29: Equation(
+        "coupled input and forget gate",
+        r"\partial i \mathrel{-}= \partial f, \quad \partial z_f = 0",
+    ),
+    30: Equation("clipped pre-activations", r"\partial z = 0 \ \text{where}\ |z| = \kappa"),
+    31: Equation(
+        "peepholes",
+        r"\partial c_t \mathrel{+}= \partial z_o \odot p_o, \quad \partial c_{t-1} \mathrel{+}= "
+        r"\partial z_i \odot p_i + \partial z_f \odot p_f, \quad \partial (p_i, p_f, p_o) "
+        r"\mathrel{+}= \textstyle\sum_B (\partial z_i \odot c_{t-1},\ \partial z_f \odot c_{t-1},\ "
+        r"\partial z_o \odot c_t)",
+    ),
+    32: Equation(
+        "dropout",
+        r"\partial x_t = s \odot (\partial z\, W^\top), \quad \partial h_{t-1} = r \odot "
+        r"(\partial z\, U^\top), \quad "
+        r"\partial W \mathrel{+}= (s \odot x_t)^\top \partial z, \quad "
+        r"\partial U \mathrel{+}= (r \odot h_{t-1})^\top \partial z",
     ),
 }
 """Every equation of the library. ``[EQ n]`` in docs, spec and kernels refers to this table."""

@@ -30,14 +30,34 @@ def make_mask(kind: str, B: int, T: int, rng: np.random.Generator) -> np.ndarray
     return mask
 
 
-def random_params(D: int, H: int, dtype: Any, rng: np.random.Generator, bias: bool = True) -> Any:
-    """Contractive weights, no two alike, and each gate with a scale and a mean of its own."""
+def random_params(
+    D: int,
+    H: int,
+    dtype: Any,
+    rng: np.random.Generator,
+    bias: bool = True,
+    peephole: bool = False,
+    projection: int | None = None,
+) -> lr.LSTMParams:
+    """Contractive weights, no two alike, and each gate with a scale and a mean of its own.
+
+    ``projection`` is P, or None for none.
+    """
+    P = H if projection is None else projection
     gate_scale = np.repeat([0.6, 0.8, 1.0, 1.2], H)
     gate_bias = np.repeat([0.3, -0.2, 0.1, -0.4], H)
     W = rng.normal(size=(D, 4 * H)) * gate_scale / np.sqrt(D)
-    U = rng.normal(size=(H, 4 * H)) * gate_scale * 0.5 / np.sqrt(H)
+    U = rng.normal(size=(P, 4 * H)) * gate_scale * 0.5 / np.sqrt(P)
     b = rng.normal(scale=0.3, size=4 * H) + gate_bias
-    return lr.LSTMParams(W.astype(dtype), U.astype(dtype), b.astype(dtype) if bias else None)
+    p = rng.normal(scale=np.repeat([0.2, 0.3, 0.4], H))
+    R = rng.normal(size=(H, P)) / np.sqrt(H)
+    present = [W, U, b if bias else None, p if peephole else None, R if projection else None]
+    return lr.LSTMParams(*(None if w is None else w.astype(dtype) for w in present))
+
+
+def present(record: Any) -> dict[str, Any]:
+    """The fields of a record that are not None."""
+    return {name: value for name, value in vars(record).items() if value is not None}
 
 
 @dataclass
@@ -53,11 +73,13 @@ class Case:
     d_hs: np.ndarray
     d_h: np.ndarray
     d_c: np.ndarray
+    dropout: lr.Dropout | None = None
 
     def forward(self, backend: str, **changes: Any) -> lr.LSTMOutput:
         arguments = {
             "x": self.x, "params": self.params, "config": self.config, "mask": self.mask,
-            "h0": self.h0, "c0": self.c0, "keep_cache": True, "backend": backend,
+            "h0": self.h0, "c0": self.c0, "dropout": self.dropout, "keep_cache": True,
+            "backend": backend,
         }  # fmt: skip
         return lr.lstm_forward(**arguments | changes)
 
@@ -77,22 +99,47 @@ def make_case(
     mask: str = "none",
     bias: bool = True,
     states: bool = True,
+    peephole: bool = False,
+    projection: int | None = None,
+    dropout: str = "none",
     **config: Any,
 ) -> Case:
-    """A case of that seed. Masked inputs are NaN, so that one that is read shows."""
+    """A case of that seed. Masked inputs are NaN, so that one that is read shows.
+
+    ``dropout`` has factors for "all gates" alike, or for "each gate" its own.
+    """
     rng = np.random.default_rng(seed)
     B, T, D, H = sizes
-    params = random_params(D, H, dtype, rng, bias)
+    params = random_params(D, H, dtype, rng, bias, peephole, projection)
+    P = params.outputs
     x = rng.normal(size=(B, T, D)).astype(dtype)
     steps = make_mask(mask, B, T, rng)
     if steps is not None:
         x[~steps] = np.nan
     normal: Callable[..., np.ndarray] = lambda *size: rng.normal(size=size).astype(dtype)  # noqa: E731
-    h0, c0 = (normal(B, H), normal(B, H)) if states else (None, None)
+    h0, c0 = (normal(B, P), normal(B, H)) if states else (None, None)
+    upstream = normal(B, T, P), normal(B, P), normal(B, H)
     return Case(
-        x, params, lr.LSTMConfig(**config), steps, h0, c0, normal(B, T, H), normal(B, H),
-        normal(B, H),
+        x, params, lr.LSTMConfig(**config), steps, h0, c0, *upstream,
+        make_dropout(dropout, B, D, P, dtype, rng),
     )  # fmt: skip
+
+
+DROPOUTS = ("none", "all gates", "each gate", "x alone", "h alone", "h each gate")
+
+
+def make_dropout(
+    kind: str, B: int, D: int, P: int, dtype: Any, rng: np.random.Generator
+) -> lr.Dropout | None:
+    """Factors 0 and others, no two rows alike."""
+    if kind == "none":
+        return None
+    gates = (4,) if "each gate" in kind else ()
+    x, h = (
+        (rng.uniform(0.8, 1.6, (*gates, B, n)) * (rng.random((*gates, B, n)) < 0.7)).astype(dtype)
+        for n in (D, P)
+    )
+    return lr.Dropout(None if kind.startswith("h") else x, None if kind == "x alone" else h)
 
 
 CASES = st.fixed_dictionaries(
@@ -110,4 +157,20 @@ CASES = st.fixed_dictionaries(
         "masked_output": st.sampled_from(("hold", "zero")),
     }
 )
-"""Arguments of ``make_case``."""
+"""Arguments of ``make_case``: what Keras has, too."""
+
+ROLES = (*CONTRACTIVE, ("elu", 0.5), ("leaky_relu", 0.1), ("scaled_tanh", 1.2, 0.7), "softplus")
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "peephole": st.booleans(),
+        "projection": st.one_of(st.none(), st.integers(1, 9)),
+        "dropout": st.sampled_from(DROPOUTS),
+        "clip": st.sampled_from((None, 0.4, 1.5)),
+        "input_forget": st.booleans(),
+        "activation": st.sampled_from(ROLES),
+        "output_activation": st.sampled_from((None, *ROLES)),
+        "recurrent_activation": st.sampled_from(("sigmoid", ("hard_sigmoid_keras2", 0.3, 0.4))),
+    }
+)
+"""Arguments of ``make_case`` that only some LSTMs have; they replace those of ``CASES``."""

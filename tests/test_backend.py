@@ -9,7 +9,7 @@ import pytest
 
 import lstm_ref as lr
 from lstm_ref import backend
-from tests.cases import make_case, random_params
+from tests.cases import make_case, present, random_params
 
 PARAMS = random_params(3, 4, "float64", np.random.default_rng(0))
 X = np.random.default_rng(1).normal(size=(2, 5, 3))
@@ -84,7 +84,7 @@ def test_the_same_weights_in_another_form_give_the_same_result(convert: Any, whi
     d = np.random.default_rng(2).normal(size=(2, 5, 4))
     results = []
     for form in (lambda w: w, convert):
-        params = lr.LSTMParams(*(form(w) for w in vars(PARAMS).values()))
+        params = lr.LSTMParams(*(form(w) for w in present(PARAMS).values()))
         out = lr.lstm_forward(X, params, keep_cache=True, backend=which)
         head = lr.dense_forward(
             X, form(PARAMS.kernel), form(PARAMS.bias), "tanh", keep_cache=True, backend=which
@@ -93,7 +93,7 @@ def test_the_same_weights_in_another_form_give_the_same_result(convert: Any, whi
             lr.lstm_backward(d, None, None, out.cache),
             lr.dense_backward(head.y, head.cache),
         )
-        results.append([out.hs, head.y, *(g for part in gradients for g in vars(part).values())])
+        results.append([out.hs, head.y, *(g for part in gradients for g in present(part).values())])
     for expected, got in zip(*results, strict=True):
         assert type(got) is np.ndarray
         assert got.dtype == np.float64
@@ -209,7 +209,7 @@ def test_inputs_are_never_written_to() -> None:
     for name in ("numpy", "numba"):
         case = make_case(5, (3, 4, 2, 5), mask="scattered")
         arrays = [case.x, case.mask, case.h0, case.c0, case.d_hs, case.d_h, case.d_c,
-                  *vars(case.params).values()]  # fmt: skip
+                  *present(case.params).values()]  # fmt: skip
         before = [a.copy() for a in arrays]
         for a in arrays:
             a.flags.writeable = False

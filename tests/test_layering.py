@@ -24,6 +24,7 @@ ROOMS = {
     "kernels": "the Numba twins of spec",
     "checks": "shapes and dtypes at the door; behind it nothing is checked again",
     "backend": "chooses spec or kernels: the only door to kernels",
+    "layouts": "the weights of each vocabulary, and the way from one to another",
     "sequences": "tables, windows and padding into (B,T,D)",
     "formats": "files to plain records and back; knows no model class",
     "layers": "Keras' vocabulary over the core",

@@ -5,6 +5,7 @@ test that must fail. The same test passes on the sound source (it runs elsewhere
 here once more), so it is the mistake that it sees.
 """
 
+import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,16 +49,28 @@ def keras(**changes: Any) -> Callable[[], None]:
     return partial(equals_keras.hypothesis.inner_test, "float64", CASE | changes)
 
 
-def slopes(**changes: Any) -> Callable[[], None]:
+def slopes(options: dict[str, Any] | None = None, **changes: Any) -> Callable[[], None]:
     """The comparison of the specification's gradients with finite differences, on one case."""
-    return partial(gradients_are_slopes.hypothesis.inner_test, "numpy", CASE | changes)
+    roles = ("tanh", "softplus")
+    return partial(
+        gradients_are_slopes.hypothesis.inner_test, "numpy", CASE | changes, options or {}, roles
+    )
 
 
-def twins(**changes: Any) -> Callable[[], None]:
+def twins(options: dict[str, Any] | None = None, **changes: Any) -> Callable[[], None]:
     """The comparison of the kernels with the specification, on one case."""
     case = CASE | {"sizes": (7, 5, 3, 19)} | changes
     seed, sizes, mask = case.pop("seed"), case.pop("sizes"), case.pop("mask")
-    return partial(twins_agree.hypothesis.inner_test, "float64", seed, sizes, mask, "plain", case)
+    return partial(
+        twins_agree.hypothesis.inner_test,
+        "float64",
+        seed,
+        sizes,
+        mask,
+        "plain",
+        case,
+        options or {},
+    )
 
 
 def dense_twins(sizes: tuple[int, int, int]) -> Callable[[], None]:
@@ -96,11 +109,11 @@ MISTAKES = [
     Mistake("bias added twice", CELL, "z = z + b", "z = z + 2 * b", keras()),
     Mistake("bias forgotten", CELL, "z = z + b", "z = z + 0 * b", keras()),
     Mistake(
-        "activation on the output forgotten", CELL, "h = o * activate(φ, c)", "h = o * c", keras()
+        "activation on the output forgotten", CELL, "h = o * activate(φ_h, c)", "h = o * c", keras()
     ),
     Mistake(
-        "output from the old cell state", CELL, "h = o * activate(φ, c)",
-        "h = o * activate(φ, c_prev)", keras(),
+        "output from the old cell state", CELL, "h = o * activate(φ_h, c)",
+        "h = o * activate(φ_h, c_prev)", keras(),
     ),
     Mistake(
         "the wrong activation on the candidate", CELL, "g = activate(φ, z_g)",
@@ -112,11 +125,12 @@ MISTAKES = [
     ),
     Mistake(
         "the gradient on h_t left out of that on c_t", CELL,
-        "d_c = d_c + d_h * o * activation_derivative(φ, c, a)", "d_c = d_c + 0 * d_h",
+        "d_c = d_c + d_h * o * activation_derivative(φ_h, c, a)", "d_c = d_c + 0 * d_h",
         slopes(mask="none"),
     ),
     Mistake(
-        "a derivative forgotten", CELL, "d_o * activation_derivative(σ, z_o, o)", "d_o", slopes()
+        "a derivative forgotten", CELL, "d_z_o = through_gate(d_o, σ, z_o, o, config)",
+        "d_z_o = d_o", slopes(),
     ),
     # The sequence.
     Mistake(
@@ -131,7 +145,7 @@ MISTAKES = [
     ),
     Mistake(
         "h0 as the output before the first step", LSTM,
-        "y = np.zeros((B, H), x.dtype)  # the output", "y = h0  # the output", keras(mask="left"),
+        "y = np.zeros((B, P), x.dtype)  # the output", "y = h0  # the output", keras(mask="left"),
     ),
     Mistake(
         "zeros where the output should hold", LSTM, 'if config.masked_output == "hold" else',
@@ -147,7 +161,7 @@ MISTAKES = [
     ),
     Mistake(
         "the gradient of x left in reversed time", LSTM,
-        "d_x=d_x[:, ::-1] if config.go_backwards else d_x", "d_x=d_x", slopes(go_backwards=True),
+        "d_x = d_x[:, ::-1]", "d_x = d_x", slopes(go_backwards=True),
     ),
     Mistake(
         "the gradient lost on a masked step", LSTM,
@@ -162,6 +176,78 @@ MISTAKES = [
         "h_t for h_{t-1} in the gradient of U", LSTM,
         "h_prev = before_each_step(cache.h0, cache.h)", "h_prev = cache.h", slopes(mask="none"),
     ),
+    # What some LSTMs do besides: the specification.
+    Mistake(
+        "the output gate looks at the old cell state", CELL, "z_o = z_o + p_o * c  #",
+        "z_o = z_o + p_o * c_prev  #", twins({"peephole": True}),
+    ),
+    Mistake(
+        "the peepholes of i and f swapped", CELL,
+        "z_i, z_f = z_i + p_i * c_prev, z_f + p_f * c_prev",
+        "z_i, z_f = z_i + p_f * c_prev, z_f + p_i * c_prev", twins({"peephole": True}),
+    ),
+    Mistake(
+        "the clip before the peephole", CELL, "z_o = np.clip(z_o, -κ, κ)  #",
+        "z_o = np.clip(z_o - p_o * c, -κ, κ) + p_o * c  #", twins({"peephole": True, "clip": 0.4}),
+    ),
+    Mistake(
+        "one side of the clip only", CELL, "np.clip(z_n, -κ, κ)", "np.minimum(z_n, κ)",
+        twins({"clip": 0.4}),
+    ),
+    Mistake(
+        "f for i in the coupled gates", CELL, "f = 1 - i  #", "i = 1 - f  #",
+        twins({"input_forget": True}),
+    ),
+    Mistake(
+        "the projection forgotten in the state", LSTM,
+        "h_states[:, t], c_states[:, t] = z, gate, h, c",
+        "h_states[:, t], c_states[:, t] = z, gate, 0 * h, c", twins({"projection": 5}),
+    ),
+    Mistake(
+        "the candidate's activation on the output", CELL, "h = o * activate(φ_h, c)",
+        "h = o * activate(φ, c)", twins({"output_activation": "relu"}),
+    ),
+    Mistake(
+        "no gradient through the peephole of o", CELL, "d_c = d_c + d_z_o * p_o",
+        "d_c = d_c + 0 * p_o",
+        slopes({"peephole": True}),
+    ),
+    Mistake(
+        "no gradient through the peephole of f", CELL, "d_c_prev + d_z_i * p_i + d_z_f * p_f",
+        "d_c_prev + d_z_i * p_i", slopes({"peephole": True}),
+    ),
+    Mistake(
+        "c_t for c_{t-1} in the gradient of the peepholes", LSTM,
+        "d_z_i * c_prev, d_z_f * c_prev, d_z_o * c", "d_z_i * c_prev, d_z_f * c, d_z_o * c",
+        slopes({"peephole": True}),
+    ),
+    Mistake(
+        "a gradient through the clip", CELL, "np.abs(z) < config.clip", "np.abs(z) < np.inf",
+        slopes({"clip": 0.4}),
+    ),
+    Mistake(
+        "coupled gates whose gradients are not", CELL, "d_i = d_i - d_f", "d_i = d_i + 0 * d_f",
+        slopes({"input_forget": True}),
+    ),
+    Mistake(
+        "the gradient of the state not projected back", LSTM,
+        "np.where(m, d_h_t, 0)", "np.where(m, d_hs[:, t], 0)", slopes({"projection": 4}),
+    ),
+    Mistake(
+        "the factors of one gate for all", "spec/dropout.py",
+        "np.concatenate([(s * v) @ weights_n for s, weights_n in each]",
+        "np.concatenate([(factors[0] * v) @ weights_n for s, weights_n in each]",
+        twins({"dropout": "each gate"}),
+    ),
+    Mistake(
+        "dropout forgotten on the way back", "spec/dropout.py",
+        "return factors * (d_z @ weights.T)", "return d_z @ weights.T",
+        slopes({"dropout": "all gates"}),
+    ),
+    Mistake(
+        "dropout forgotten in the gradient of the weights", "spec/dropout.py",
+        "return as_rows(factors * v).T", "return as_rows(v).T", slopes({"dropout": "all gates"}),
+    ),
     # The kernels.
     Mistake(
         "kernel: gates f and g swapped", LOOPS,
@@ -170,23 +256,62 @@ MISTAKES = [
     ),
     Mistake(
         "kernel: the carry forgotten on a masked step", LOOPS,
-        "copy_vector(h_after, h_at, h_before, h_at)",
-        "copy_vector(h_after, h_at, h_new, (n * rows + m) * L)", twins(),
+        "copy_vector(h_after, state, h_before, state)", "copy_vector(h_after, state, h_new, 0)",
+        twins(),
     ),
     Mistake(
-        "kernel: the two halves of the state confused", LOOPS, "at(xh, (1 - t % 2) * B",
-        "at(xh, (t % 2) * B", twins(mask="none"),
+        "kernel: the two halves of the state confused", LOOPS, "at(xh, (1 - t % 2) * copies",
+        "at(xh, (t % 2) * copies", twins(mask="none"),
     ),
     Mistake(
         "kernel: the last unit of a panel forgotten", LOOPS,
-        "width = min(H - unit, L)  # units", "width = min(H - unit, L - 1)  # units",
+        "min(P - unit, lanes(h_new))", "min(P - unit, lanes(h_new) - 1)",
         twins(mask="none"),
     ),
     Mistake("kernel: c_t for c_{t-1}", LOOPS, "d_f[u] = d * c_before[u]", "d_f[u] = d * c_t[u]",
             twins()),
     Mistake(
         "kernel: the gradient lost on a masked step", LOOPS,
-        "if masked == 0 or mask[(b + m) * T + t] != 0:  # [EQ 18]", "if True:  # [EQ 18]", twins(),
+        "continue  # [EQ 18] d_h stays", "pass  # [EQ 18]", twins(),
+    ),
+    Mistake(
+        "kernel: the output gate looks at the old cell state", LOOPS,
+        "o[k] = fma(p_o[u], c_new[k], o[k])", "o[k] = fma(p_o[u], h_new[k] - h_new[k], o[k])",
+        twins({"peephole": True}),
+    ),
+    Mistake(
+        "kernel: one side of the clip only", LOOPS, "p[n] = -bound if p[n] < -bound else (",
+        "p[n] = (", twins({"clip": 0.4}),
+    ),
+    Mistake(
+        "kernel: what was projected last is added to", LOOPS, "qR[k] = real(qR[k], 0.0)",
+        "qR[k] = qR[k]", twins({"projection": 5}),
+    ),
+    Mistake(
+        "kernel: the factors of one gate for all", LOOPS,
+        "z_v, rows_v = at(z_n, v * count), at(rows_b, v * copy_size)",
+        "z_v, rows_v = at(z_n, v * count), at(rows_b, 0 * copy_size)",
+        twins({"dropout": "each gate"}),
+    ),
+    Mistake(
+        "kernel: the state itself is dropped", LOOPS,
+        "seen[u] = r[u] * h_after[state + u]",
+        "h_after[state + u] *= r[u]; seen[u] = h_after[state + u]",
+        twins({"dropout": "all gates"}),
+    ),
+    Mistake(
+        "kernel: a gradient through the clip", LOOPS,
+        "d_z[n] if abs(z[n]) < bound else real(d_z[n], 0.0)", "d_z[n]", twins({"clip": 0.4}),
+    ),
+    Mistake(
+        "kernel: dropout forgotten on the way back", LOOPS, "work[state + u] *= r[u]",
+        "work[state + u] *= r[u] / r[u]", twins({"dropout": "all gates"}),
+    ),
+    Mistake(
+        "kernel: no gradient through the peephole of o", LOOPS,
+        "d_c_t[u] = fma(d_o[u], p_o[u], d_c_t[u])",
+        "d_c_t[u] = fma(d_o[u], p_o[u] - p_o[u], d_c_t[u])",
+        twins({"peephole": True}),
     ),
     Mistake(
         "kernel: the rest of a long sum lost", "kernels/loops/product.py",
@@ -226,12 +351,12 @@ def plant(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, spoilt)
         compile_anew(name.rpartition(".")[2], monkeypatch)
         return
-    for function in ("cell_forward", "cell_backward", "lstm_forward", "lstm_backward",
-                     "dense_forward", "dense_backward"):  # fmt: skip
-        if function in spoilt.__dict__:
-            for place in (name, "lstm_ref.spec.lstm"):
-                if hasattr(sys.modules[place], function):
-                    monkeypatch.setattr(sys.modules[place], function, getattr(spoilt, function))
+    originals = dict(vars(sys.modules[name]))
+    places = [module for place, module in sys.modules.items() if place.startswith("lstm_ref.spec.")]
+    for function, wrong in vars(spoilt).items():
+        for module in places:
+            if inspect.isfunction(wrong) and vars(module).get(function) is originals[function]:
+                monkeypatch.setattr(module, function, wrong)
 
 
 def compile_anew(module: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,12 @@ walks through memory in a straight line. L is the number of elements in a 64-byt
 """
 
 import math
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lstm_ref.conventions import GATES, Array
+from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array
 from lstm_ref.kernels.geometry import PANEL_VECTORS, VECTOR_BYTES
 from lstm_ref.spec.parameters import FixedLSTMParams, LSTMParams
 
@@ -34,20 +35,46 @@ def gate_panels(weights: Array) -> Array:
     return aligned(whole.reshape(K, len(GATES), panels, L).transpose(2, 0, 1, 3))
 
 
-def lstm_panels(params: LSTMParams) -> tuple[Array, Array]:
-    """(W over U as [H_padded/L, D+H, 4, L], bias as [H_padded/L, 1, 4, L])."""
+@dataclass(frozen=True)
+class LSTMPanels:
+    """The weights of an LSTM as its forward loop reads them.
+
+    Attributes:
+        weights: W over U, [H_padded/L, D+P, 4, L].
+        bias: [H_padded/L, 1, 4, L].
+        peephole: of i, f and o, [H_padded/L, 3, L], or None.
+        projection: R as ``column_panels``, or None.
+        projection_vectors: how wide those are.
+    """
+
+    weights: Array
+    bias: Array
+    peephole: Array | None
+    projection: Array | None
+    projection_vectors: int
+
+
+def lstm_panels(params: LSTMParams) -> LSTMPanels:
+    """The panels of these weights; laid out once if the weights are fixed."""
     found = _packed.get(params)
     if found is None:
-        kernel = params.kernel
+        kernel, p, R = params.kernel, params.peephole, params.projection
+        L = lanes(kernel)
         bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
-        stacked = np.concatenate([kernel, params.recurrent_kernel])
-        found = gate_panels(stacked), gate_panels(bias[None])
+        vectors = panel_vectors(params.outputs, L)
+        found = LSTMPanels(
+            weights=gate_panels(np.concatenate([kernel, params.recurrent_kernel])),
+            bias=gate_panels(bias[None]),
+            peephole=None if p is None else column_panels(p.reshape(len(PEEPHOLE_GATES), -1), 1),
+            projection=None if R is None else column_panels(R, vectors),
+            projection_vectors=vectors,
+        )
         if isinstance(params, FixedLSTMParams):
             _packed[params] = found
     return found
 
 
-_packed: WeakKeyDictionary[LSTMParams, tuple[Array, Array]] = WeakKeyDictionary()
+_packed: WeakKeyDictionary[LSTMParams, LSTMPanels] = WeakKeyDictionary()
 """The panels of weights that do not change, kept as long as they are."""
 
 

@@ -7,7 +7,7 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers import initializers
 from lstm_ref.layers.base import Layer, Shape, positive_units, refuse
-from lstm_ref.spec.activations import activation_name
+from lstm_ref.spec.activations import activation_id
 from lstm_ref.spec.parameters import DenseCache
 
 
@@ -57,7 +57,7 @@ class Dense(Layer):
             },
         )
         self.units = positive_units(units, "Dense")
-        self.activation = activation_name(activation)
+        self.activation = activation_id(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

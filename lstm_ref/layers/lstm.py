@@ -14,7 +14,7 @@ from lstm_ref.conventions import GATES, Array, split_gates
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers import initializers
 from lstm_ref.layers.base import Layer, Shape, positive_units, refuse
-from lstm_ref.spec.activations import activation_name
+from lstm_ref.spec.activations import activation_id
 from lstm_ref.spec.parameters import LSTMCache, LSTMConfig, LSTMOutput, LSTMParams
 
 
@@ -89,8 +89,8 @@ class LSTM(Layer):
         )
         refuse("LSTM", {"time_major": time_major}, "use x.swapaxes(0, 1)")
         self.units = positive_units(units, "LSTM")
-        self.activation = activation_name(activation)
-        self.recurrent_activation = activation_name(recurrent_activation)
+        self.activation = activation_id(activation)
+        self.recurrent_activation = activation_id(recurrent_activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)

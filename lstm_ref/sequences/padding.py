@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from lstm_ref.checks import step_counts
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 
@@ -173,22 +174,7 @@ def mask_from_lengths(lengths: ArrayLike, T: int, padding: str = "post") -> Arra
     """
     if padding not in SIDES:
         raise ValueError(f"mask_from_lengths(padding={padding!r}): 'pre' or 'post' is needed")
-    counts = np.asarray(lengths)
-    if counts.size == 0:
-        counts = counts.astype(np.int64)
-    if counts.ndim != 1 or counts.dtype.kind not in "iu":
-        raise ShapeError(
-            f"lengths has shape {counts.shape} and dtype {counts.dtype}, and one whole number for "
-            "each row is needed; from a list of sequences: [len(s) for s in sequences]"
-        )
-    outside = (counts < 0) | (counts > T)
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise ShapeError(
-            f"lengths[{row}] is {counts[row]}, and a row has 0 to {T} steps; after cutting with "
-            "maxlen use np.minimum(lengths, maxlen)"
-        )
-    ends = counts.astype(np.int64)[:, None]  # [B,1]
+    ends = step_counts(lengths, T)[:, None]  # [B,1]
     steps = np.arange(T)
     mask: Array = steps < ends if padding == "post" else steps >= T - ends  # [B,T]
     return mask

@@ -2,15 +2,17 @@
 
 A derivative is a function of both the pre-activation ``z`` and the result ``a = act(z)``: for most
 of them the result alone says it (``tanh' = 1 - a²``), and the backward pass has both. At a kink it
-takes the value that Keras takes.
+takes the value that Keras takes. Some have parameters, which ONNX calls α and β; they come last.
 
 All functions are elementwise, keep the shape and dtype of ``z`` (float32, float64, longdouble),
 and let NaN and ±inf flow through.
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +21,6 @@ from lstm_ref.conventions import Array
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 """Klambauer et al. (2017), Self-Normalizing Neural Networks, section 2."""
-
-LEAKY_SLOPE = 0.2
-"""Keras' default ``negative_slope``."""
 
 
 # tanh and the logistic sigmoid: the classical LSTM
@@ -64,12 +63,28 @@ def d_relu(z: Array, a: Array) -> Array:
     return (z > 0).astype(z.dtype)
 
 
-def leaky_relu(z: Array) -> Array:
-    return np.where(z > 0, z, LEAKY_SLOPE * z)
+def leaky_relu(z: Array, α: float) -> Array:
+    return np.where(z > 0, z, α * z)
 
 
-def d_leaky_relu(z: Array, a: Array) -> Array:
-    return np.where(z > 0, 1, LEAKY_SLOPE).astype(z.dtype)
+def d_leaky_relu(z: Array, a: Array, α: float) -> Array:
+    return np.where(z > 0, 1, α).astype(z.dtype)
+
+
+def thresholded_relu(z: Array, α: float) -> Array:
+    return np.where(z > α, z, np.where(np.isnan(z), z, 0)).astype(z.dtype)
+
+
+def d_thresholded_relu(z: Array, a: Array, α: float) -> Array:
+    return (z > α).astype(z.dtype)
+
+
+def affine(z: Array, α: float, β: float) -> Array:
+    return α * z + β
+
+
+def d_affine(z: Array, a: Array, α: float, β: float) -> Array:
+    return np.full_like(z, α)
 
 
 def hard_sigmoid(z: Array) -> Array:
@@ -81,16 +96,26 @@ def d_hard_sigmoid(z: Array, a: Array) -> Array:
     return np.where(np.abs(z) < 3, z.dtype.type(1) / 6, 0).astype(z.dtype)
 
 
-def hard_sigmoid_keras2(z: Array) -> Array:
-    """clip(0.2 z + 0.5, 0, 1): Keras 1 and 2. Their saved models need this one."""
-    return np.clip(0.2 * z + 0.5, 0, 1)
+def hard_sigmoid_keras2(z: Array, α: float, β: float) -> Array:
+    """clip(0.2 z + 0.5, 0, 1): Keras 1 and 2, whose saved models need this one, and ONNX."""
+    return np.clip(α * z + β, 0, 1)
 
 
-def d_hard_sigmoid_keras2(z: Array, a: Array) -> Array:
-    return np.where(np.abs(z) <= 2.5, 0.2, 0).astype(z.dtype)
+def d_hard_sigmoid_keras2(z: Array, a: Array, α: float, β: float) -> Array:
+    line = α * z + β
+    return np.where((line >= 0) & (line <= 1), α, 0).astype(z.dtype)
 
 
 # Smooth relatives
+
+
+def scaled_tanh(z: Array, α: float, β: float) -> Array:
+    return α * np.tanh(β * z)
+
+
+def d_scaled_tanh(z: Array, a: Array, α: float, β: float) -> Array:
+    t = np.tanh(β * z)
+    return α * β * (1 - t * t)
 
 
 def softsign(z: Array) -> Array:
@@ -118,12 +143,12 @@ def d_exponential(z: Array, a: Array) -> Array:
     return a
 
 
-def elu(z: Array) -> Array:
-    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
+def elu(z: Array, α: float) -> Array:
+    return np.where(z > 0, z, α * np.expm1(np.minimum(z, 0)))
 
 
-def d_elu(z: Array, a: Array) -> Array:
-    return np.where(z > 0, 1, a + 1).astype(z.dtype)
+def d_elu(z: Array, a: Array, α: float) -> Array:
+    return np.where(z > 0, 1, a + α).astype(z.dtype)
 
 
 def selu(z: Array) -> Array:
@@ -193,10 +218,14 @@ def erfc(x: Array) -> Array:
 
 @dataclass(frozen=True)
 class Activation:
-    """``function(z) -> a`` and ``derivative(z, a) -> da/dz``."""
+    """``function(z, *parameters) -> a`` and ``derivative(z, a, *parameters) -> da/dz``.
 
-    function: Callable[[Array], Array]
-    derivative: Callable[[Array, Array], Array]
+    ``parameters`` are those of a plain name.
+    """
+
+    function: Callable[..., Array]
+    derivative: Callable[..., Array]
+    parameters: tuple[float, ...] = ()
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -204,13 +233,16 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": Activation(tanh, d_tanh),
     "sigmoid": Activation(sigmoid, d_sigmoid),
     "relu": Activation(relu, d_relu),
-    "leaky_relu": Activation(leaky_relu, d_leaky_relu),
+    "leaky_relu": Activation(leaky_relu, d_leaky_relu, (0.2,)),
+    "thresholded_relu": Activation(thresholded_relu, d_thresholded_relu, (1.0,)),
+    "affine": Activation(affine, d_affine, (1.0, 0.0)),
     "hard_sigmoid": Activation(hard_sigmoid, d_hard_sigmoid),
-    "hard_sigmoid_keras2": Activation(hard_sigmoid_keras2, d_hard_sigmoid_keras2),
+    "hard_sigmoid_keras2": Activation(hard_sigmoid_keras2, d_hard_sigmoid_keras2, (0.2, 0.5)),
+    "scaled_tanh": Activation(scaled_tanh, d_scaled_tanh, (1.0, 1.0)),
     "softsign": Activation(softsign, d_softsign),
     "softplus": Activation(softplus, d_softplus),
     "exponential": Activation(exponential, d_exponential),
-    "elu": Activation(elu, d_elu),
+    "elu": Activation(elu, d_elu, (1.0,)),
     "selu": Activation(selu, d_selu),
     "silu": Activation(silu, d_silu),
     "gelu": Activation(gelu, d_gelu),
@@ -219,29 +251,57 @@ ACTIVATIONS: dict[str, Activation] = {
 
 ALIASES = {"swish": "silu"}
 
+ActivationId = str | tuple[str | float, ...]
+"""An activation as a config holds it: its name, or its name and parameters, ``("elu", 0.5)``."""
 
-def activation_name(identifier: str | None) -> str:
-    """The canonical name of an activation. None means linear, as in Keras.
+
+def activation_id(identifier: Any) -> ActivationId:
+    """The canonical form of an activation: its name, with its parameters if they are unusual.
+
+    Args:
+        identifier: a name, None for linear, as in Keras, or a name and its parameters,
+            ``("leaky_relu", 0.01)``.
 
     Raises:
-        ValueError: for a name that is not in ``ACTIVATIONS``; it lists those that are.
+        ValueError: a name that is not in ``ACTIVATIONS``, or parameters it does not take.
     """
     if identifier is None:
         return "linear"
-    name = ALIASES.get(identifier, identifier) if isinstance(identifier, str) else None
+    whole = isinstance(identifier, tuple | list) and len(identifier) > 0
+    name, *given = identifier if whole else [identifier]
+    name = ALIASES.get(name, name) if isinstance(name, str) else None
     if name not in ACTIVATIONS:
         known = ", ".join(sorted([*ACTIVATIONS, *ALIASES]))
         raise ValueError(
             f"unknown activation {identifier!r}: lstm_ref takes the name of one of {known}"
         )
-    return name
+    usual = ACTIVATIONS[name].parameters
+    if not given:
+        return name
+    if len(given) != len(usual) or not all(isinstance(v, numbers.Real) for v in given):
+        raise ValueError(
+            f"activation {tuple(identifier)!r}: {name} takes {len(usual) or 'no'} parameters, each "
+            f"a number{', for example ' + repr((name, *usual)) if usual else ''}"
+        )
+    parameters = tuple(float(v) for v in given)
+    return name if parameters == usual else (name, *parameters)
 
 
-def activate(name: str, z: Array) -> Array:
-    """a = act(z), elementwise. ``name`` is canonical (see ``activation_name``)."""
-    return ACTIVATIONS[name].function(z)
+def formula(activation: ActivationId) -> tuple[Activation, tuple[float, ...]]:
+    """The functions of an activation in canonical form, and its parameters."""
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation], ACTIVATIONS[activation].parameters
+    name, *parameters = activation
+    return ACTIVATIONS[str(name)], tuple(float(v) for v in parameters)
 
 
-def activation_derivative(name: str, z: Array, a: Array) -> Array:
+def activate(activation: ActivationId, z: Array) -> Array:
+    """a = act(z), elementwise. The activation is canonical (see ``activation_id``)."""
+    act, parameters = formula(activation)
+    return act.function(z, *parameters)
+
+
+def activation_derivative(activation: ActivationId, z: Array, a: Array) -> Array:
     """da/dz, elementwise, given the pre-activation z and the result a = act(z)."""
-    return ACTIVATIONS[name].derivative(z, a)
+    act, parameters = formula(activation)
+    return act.derivative(z, a, *parameters)

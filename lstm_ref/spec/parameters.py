@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lstm_ref.conventions import GATES, Array
+from lstm_ref.spec.activations import ActivationId
 
 MaskedOutput = Literal["hold", "zero"]
 
@@ -17,13 +18,19 @@ class LSTMParams:
 
     Attributes:
         kernel: W[D,4H], applied to the input.
-        recurrent_kernel: U[H,4H], applied to the previous hidden state.
+        recurrent_kernel: U[P,4H], applied to the previous hidden state.
         bias: b[4H], or None for no bias (Keras' ``use_bias=False``).
+        peephole: p[3H], blocks for i, f, o: weights through which these gates look at the cell
+            state (i and f at c_{t-1}, o at c_t). None for none.
+        projection: R[H,P], through which the hidden state goes before anything reads it
+            (PyTorch's ``proj_size`` is P). None for none; then P is H.
     """
 
     kernel: Array
     recurrent_kernel: Array
     bias: Array | None = None
+    peephole: Array | None = None
+    projection: Array | None = None
 
     @property
     def features(self) -> int:
@@ -32,8 +39,13 @@ class LSTMParams:
 
     @property
     def units(self) -> int:
-        """H, the number of hidden units."""
+        """H, the number of hidden units, which is the width of the cell state."""
         return int(self.recurrent_kernel.shape[1]) // len(GATES)
+
+    @property
+    def outputs(self) -> int:
+        """P, the width of the hidden state and the output: H unless there is a projection."""
+        return int(self.recurrent_kernel.shape[0])
 
     def fixed(self) -> "FixedLSTMParams":
         """The same weights as arrays that nobody writes into, for many calls with one object.
@@ -44,6 +56,8 @@ class LSTMParams:
             fixed(self.kernel),
             fixed(self.recurrent_kernel),
             None if self.bias is None else fixed(self.bias),
+            None if self.peephole is None else fixed(self.peephole),
+            None if self.projection is None else fixed(self.projection),
         )
 
 
@@ -64,18 +78,48 @@ class LSTMConfig:
     """What an LSTM does with its weights. The defaults are Keras'.
 
     Attributes:
-        activation: φ, for the candidate and the output. A name from ``spec.activations``.
+        activation: φ, for the candidate and the output. A name from ``spec.activations``, or a
+            name and its parameters, ``("leaky_relu", 0.01)``.
         recurrent_activation: σ, for the three gates.
         go_backwards: read the sequence from its last step to its first. ``hs`` stays in the
             order of processing, as in Keras.
         masked_output: what ``hs`` holds at a masked step: the last output before it ("hold",
             zeros when there is none), or zeros ("zero", Keras' ``zero_output_for_mask``).
+        output_activation: another φ for the output alone; None for the same. (ONNX calls σ, φ and
+            this one f, g and h.)
+        clip: the pre-activations are kept within ±clip, peepholes included. None for no bounds.
+        input_forget: the forget gate is 1 - i, and what belongs to z_f is not used (Greff et al.,
+            2017, call it coupled input and forget gate).
     """
 
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: ActivationId = "tanh"
+    recurrent_activation: ActivationId = "sigmoid"
     go_backwards: bool = False
     masked_output: MaskedOutput = "hold"
+    output_activation: ActivationId | None = None
+    clip: float | None = None
+    input_forget: bool = False
+
+    @property
+    def activation_of_output(self) -> ActivationId:
+        """φ for the output: ``output_activation``, or the other φ where that is None."""
+        return self.activation if self.output_activation is None else self.output_activation
+
+
+@dataclass(frozen=True, eq=False)
+class Dropout:
+    """What multiplies x_t and h_{t-1} on their way into the gates, the same at every time step.
+
+    0 where a number is dropped and 1/(1 - rate) elsewhere, usually; any factors will do. They do
+    not touch the state itself, only what the gates see of it.
+
+    Attributes:
+        x: [B,D], or [4,B,D] with factors for i, f, g and o each; None for none.
+        h: [B,P], or [4,B,P]; None for none.
+    """
+
+    x: Array | None = None
+    h: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +133,11 @@ class LSTMCache:
         params, config: as given to the forward pass.
         x: [B,T,D], zeros at masked steps.
         mask: bool [B,T], True where the step is real, or None when every step is.
-        h0, c0: [B,H], the initial state.
-        z: [B,T,4H], pre-activations [EQ 1].
+        h0, c0: [B,P] and [B,H], the initial state.
+        z: [B,T,4H], pre-activations as they go into the activations [EQ 1, 24, 25].
         gates: [B,T,4H], i, f, g, o after their activations [EQ 2, 3, 5].
-        h, c: [B,T,H], the state after each step [EQ 4, 6, 15].
+        h, c: [B,T,P] and [B,T,H], the state after each step [EQ 4, 6, 15].
+        dropout: as given to the forward pass.
         backend: which backend made this cache, so that its twin reads it.
     """
 
@@ -106,6 +151,7 @@ class LSTMCache:
     gates: Array
     h: Array
     c: Array
+    dropout: Dropout | None = None
     backend: str = "numpy"
 
 
@@ -114,8 +160,8 @@ class LSTMOutput:
     """The result of a forward pass.
 
     Attributes:
-        hs: [B,T,H], the output at every step, by the masked-output rule [EQ 16].
-        h: [B,H], the final hidden state: that of the last real step of each row.
+        hs: [B,T,P], the output at every step, by the masked-output rule [EQ 16].
+        h: [B,P], the final hidden state: that of the last real step of each row.
         c: [B,H], the final cell state.
         cache: for the backward pass; None unless it was asked for.
     """
@@ -133,9 +179,11 @@ class LSTMGradients:
     Attributes:
         d_x: [B,T,D], in the order of the input (also with ``go_backwards``); zeros where masked.
         d_kernel: [D,4H].
-        d_recurrent_kernel: [H,4H].
+        d_recurrent_kernel: [P,4H].
         d_bias: [4H], or None where there is no bias.
-        d_h0, d_c0: [B,H].
+        d_h0, d_c0: [B,P] and [B,H].
+        d_peephole: [3H], or None where there are no peepholes.
+        d_projection: [H,P], or None where there is no projection.
     """
 
     d_x: Array
@@ -144,6 +192,8 @@ class LSTMGradients:
     d_bias: Array | None
     d_h0: Array
     d_c0: Array
+    d_peephole: Array | None = None
+    d_projection: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +206,7 @@ class DenseCache:
     h: Array
     kernel: Array
     bias: Array | None
-    activation: str
+    activation: ActivationId
     z: Array
     y: Array
     backend: str = "numpy"

@@ -15,7 +15,8 @@ def test_a_panel_holds_the_four_gates_of_the_same_units(rng: np.random.Generator
     """Every weight is where the loops look for it, and the padding is zero."""
     D, H = 3, 21
     params = random_params(D, H, "float64", rng)
-    panels, bias = packing.lstm_panels(params)
+    laid_out = packing.lstm_panels(params)
+    panels, bias = laid_out.weights, laid_out.bias
     L = packing.lanes(params.kernel)
     assert panels.shape == (3, D + H, PANEL_VECTORS, L)
     whole = np.concatenate([params.kernel, params.recurrent_kernel])
@@ -52,7 +53,7 @@ def test_fixed_weights_are_copies_laid_out_once_and_forgotten_with_them() -> Non
     case = make_case(53, (2, 3, 2, 5))
     fixed = case.params.fixed()
     before = case.forward("numba", params=fixed).hs
-    assert packing.lstm_panels(fixed)[0] is packing.lstm_panels(fixed)[0]
+    assert packing.lstm_panels(fixed) is packing.lstm_panels(fixed)
     assert len(packing._packed) == remembered + 1
     case.params.recurrent_kernel[1, 2] += 1  # the caller's own, and not those
     np.testing.assert_array_equal(case.forward("numba", params=fixed).hs, before)
@@ -67,8 +68,9 @@ def test_fixed_weights_are_copies_laid_out_once_and_forgotten_with_them() -> Non
 def test_read_only_weights_that_were_not_fixed_may_change() -> None:
     """A writable view taken before, or the flag set back: both are seen."""
     case = make_case(52, (2, 3, 2, 5))
-    views = [w.view() for w in vars(case.params).values()]
-    for weight in vars(case.params).values():
+    weights = case.params.kernel, case.params.recurrent_kernel, case.params.bias
+    views = [w.view() for w in weights]
+    for weight in weights:
         weight.flags.writeable = False
     case.forward("numba")
     views[1][1, 2] += 1

@@ -244,40 +244,16 @@ print([float(all((r == results[0]).all() for r in results)), float(len(results))
 def test_wrong_arrays_are_refused_before_the_loops_see_them() -> None:
     kernel = runtime.kernel("activate", np.dtype("float32"))
     good = np.zeros(4, np.float32)
+    rest = {"code": 1, "parameters": np.zeros(2, np.float32), "count": 4}
     with pytest.raises(TypeError, match="p must be contiguous and float32"):
-        kernel(code=1, p=np.zeros(4), count=4)
+        kernel(p=np.zeros(4), **rest)
     with pytest.raises(TypeError, match="strides"):
-        kernel(code=1, p=np.zeros(8, np.float32)[::2], count=4)
-    with pytest.raises(TypeError, match="takes code, p, count"):
+        kernel(p=np.zeros(8, np.float32)[::2], **rest)
+    with pytest.raises(TypeError, match="takes code, parameters, p, count"):
         kernel(code=1, p=good)
+    del rest["count"]
     with pytest.raises(KeyError, match="count"):
-        kernel(code=1, p=good, size=4)
-
-
-def test_the_loops_run_with_the_jit_off() -> None:
-    """The same source, walked through by Python: for debuggers and coverage tools."""
-    program = """
-import sys, numpy as np
-from tests.cases import make_case
-from lstm_ref.kernels import runtime
-for dtype in ("float64", "float32"):
-    for n, mask in enumerate(("none", "scattered", "right")):
-        case = make_case(n, (7, 3, 2, 9), dtype, mask, activation=("tanh", "gelu", "softplus")[n],
-                         go_backwards=n == 1, masked_output=("hold", "zero", "hold")[n])
-        spec, loops = case.forward("numpy"), case.forward("numba")
-        pairs = [(spec.hs, loops.hs), (spec.c, loops.c)]
-        pairs += zip(*(vars(case.backward(out)).values() for out in (spec, loops)))
-        for a, b in pairs:
-            assert np.abs(a - b).max() < 300 * np.finfo(dtype).eps
-print(type(runtime.kernel("activate", np.dtype("float64"))).__name__)
-"""
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    process = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.strip() == "InterpretedKernel"
+        kernel(p=good, size=4, **rest)
 
 
 def test_other_threads_run_while_a_kernel_does() -> None:
@@ -288,8 +264,10 @@ def test_other_threads_run_while_a_kernel_does() -> None:
 
     def compute() -> None:
         started.set()
-        kernel(code=CODES["gelu"], p=big, count=big.size)
-        done.set()
+        try:
+            kernel(code=CODES["gelu"], parameters=np.zeros(2), p=big, count=big.size)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=compute)
     thread.start()

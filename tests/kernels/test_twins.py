@@ -15,20 +15,32 @@ from hypothesis import strategies as st
 import lstm_ref
 from lstm_ref.backend import TWINS
 from lstm_ref.conventions import EQUATIONS
-from lstm_ref.spec.activations import ACTIVATIONS
-from tests.cases import MASKS, make_case
+from lstm_ref.spec.activations import ACTIVATIONS, ActivationId
+from tests.cases import MASKS, OPTIONS, make_case
 
 PACKAGE = Path(lstm_ref.__file__).parent
 
 WITHIN = {
     "activations": {*(a.function.__name__ for a in ACTIVATIONS.values()),
                     *(a.derivative.__name__ for a in ACTIVATIONS.values()),
-                    "normal_cdf", "erfc", "activation_name"},
-    "cell": {"cell_forward", "cell_backward"},
-    "lstm": {"before_each_step"},
+                    "normal_cdf", "erfc", "activation_id", "formula"},
+    "cell": {"cell_forward", "cell_backward", "through_gate"},
+    "dropout": {"into_gates", "out_of_gates", "weights_gradient", "as_rows"},
+    "lstm": {"before_each_step", "peephole_gradient"},
     "dense": set(),
 }  # fmt: skip
 """Functions of the specification without a twin of their own: parts of one, or shared."""
+
+
+WITH_PARAMETERS = [
+    ("leaky_relu", 0.01),
+    ("thresholded_relu", 0.5),
+    ("affine", -1.5, 0.3),
+    ("hard_sigmoid_keras2", 0.3, 0.4),
+    ("scaled_tanh", 1.7, 0.6),
+    ("elu", 0.3),
+]
+"""Activations whose parameters are not the usual ones."""
 
 
 def public_functions(module: ModuleType) -> dict[str, Any]:
@@ -62,7 +74,7 @@ def tags(*files: str) -> set[int]:
 
 def test_equation_tags_agree() -> None:
     """The table, the specification and the kernels number the same equations."""
-    spec_lstm = tags("spec/cell.py", "spec/lstm.py")
+    spec_lstm = tags("spec/cell.py", "spec/dropout.py", "spec/lstm.py")
     spec_dense = tags("spec/dense.py")
     assert spec_lstm | spec_dense == set(EQUATIONS)
     assert tags("kernels/lstm.py", "kernels/loops/lstm.py") == spec_lstm
@@ -100,11 +112,18 @@ def reshaped(array: np.ndarray | None, form: str) -> np.ndarray | None:
             "masked_output": st.sampled_from(["hold", "zero"]),
         }
     ),
+    options=st.one_of(st.just({}), OPTIONS),
 )
 def test_lstm_twins_agree(
-    dtype: str, seed: int, sizes: Any, mask: str, form: str, arguments: dict[str, Any]
+    dtype: str,
+    seed: int,
+    sizes: Any,
+    mask: str,
+    form: str,
+    arguments: dict[str, Any],
+    options: dict[str, Any],
 ) -> None:
-    case = make_case(seed, sizes, dtype, mask, **arguments)
+    case = make_case(seed, sizes, dtype, mask, **arguments | options)
     for name in ("x", "mask", "h0", "c0", "d_hs", "d_h", "d_c"):
         setattr(case, name, reshaped(getattr(case, name), form))
     params = {name: reshaped(w, form) for name, w in vars(case.params).items()}
@@ -116,7 +135,7 @@ def test_lstm_twins_agree(
     parts = [vars(spec) | vars(spec.cache), vars(kernel) | vars(kernel.cache)]
     parts = [p | vars(compare[n][1]) for p, n in zip(parts, compare, strict=True)]
     assert parts[0].keys() == parts[1].keys()
-    for name in parts[0].keys() - {"cache", "params", "config", "backend"}:
+    for name in parts[0].keys() - {"cache", "params", "config", "dropout", "backend"}:
         expected, got = (p[name] for p in parts)
         if expected is None:
             assert got is None, name
@@ -161,8 +180,8 @@ def test_dense_twins_agree(
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation_twins_agree(name: str, dtype: str) -> None:
+@pytest.mark.parametrize("name", [*ACTIVATIONS, *WITH_PARAMETERS])
+def test_activation_twins_agree(name: ActivationId, dtype: str) -> None:
     spec, kernels = (import_module(f"lstm_ref.{p}.activations") for p in ("spec", "kernels"))
     kinks = [-3, -2.5, -1, -0.0, 0.0, 1, 2.5, 3]
     z = np.concatenate([np.linspace(-20, 20, 1001), [-80, 80], kinks]).astype(dtype)

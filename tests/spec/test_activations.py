@@ -1,5 +1,7 @@
 """Every activation and its derivative: against Keras, mpmath and differences."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -18,8 +20,18 @@ KINKS = {
     "softsign": [0],  # its slope has a corner there
     "hard_sigmoid": [-3, 3],
     "hard_sigmoid_keras2": [-2.5, 2.5],
+    "thresholded_relu": [1],
 }
-IN_KERAS = [name for name in spec.ACTIVATIONS if name != "hard_sigmoid_keras2"]
+NOT_IN_KERAS = {"hard_sigmoid_keras2", "thresholded_relu", "affine", "scaled_tanh"}
+IN_KERAS = [name for name in spec.ACTIVATIONS if name not in NOT_IN_KERAS]
+OTHER_PARAMETERS = {  # and the kinks that go with them
+    ("leaky_relu", 0.01): [0],
+    ("thresholded_relu", 0.5): [0.5],
+    ("affine", -1.5, 0.3): [],
+    ("hard_sigmoid_keras2", 0.3, 0.4): [-4 / 3, 2],
+    ("scaled_tanh", 1.7, 0.6): [],
+    ("elu", 0.3): [0],
+}
 
 
 def points(dtype: str) -> np.ndarray:
@@ -55,11 +67,27 @@ def test_hard_sigmoid_of_keras_2_is_the_older_line() -> None:
     assert abs(spec.activate("hard_sigmoid", z) - a).max() > 0.02  # it is another function
 
 
-@pytest.mark.parametrize("name", spec.ACTIVATIONS)
-def test_derivative_is_the_slope(name: str) -> None:
+def test_parameters_say_what_the_formulas_do() -> None:
+    """Those that Keras has not, and those it has without parameters, written out."""
+    z = np.array([-3.0, -1.0, 0.2, 0.5, 0.7, 4.0])
+    expected = {
+        ("leaky_relu", 0.01): [-0.03, -0.01, 0.2, 0.5, 0.7, 4],
+        ("thresholded_relu", 0.5): [0, 0, 0, 0, 0.7, 4],
+        ("affine", -1.5, 0.3): [4.8, 1.8, 0, -0.45, -0.75, -5.7],
+        ("hard_sigmoid_keras2", 0.3, 0.4): [0, 0.1, 0.46, 0.55, 0.61, 1],
+        ("scaled_tanh", 1.7, 0.6): [1.7 * math.tanh(0.6 * v) for v in z],
+        ("elu", 0.3): [0.3 * math.expm1(v) if v < 0 else v for v in z],
+    }
+    assert expected.keys() == OTHER_PARAMETERS.keys()
+    for act, values in expected.items():
+        np.testing.assert_allclose(spec.activate(act, z), values, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", [*spec.ACTIVATIONS, *OTHER_PARAMETERS])
+def test_derivative_is_the_slope(name: spec.ActivationId) -> None:
     """Central differences in extended precision, away from the kinks."""
     z = points("float64").astype(np.longdouble)
-    for kink in KINKS.get(name, []):
+    for kink in (KINKS | OTHER_PARAMETERS).get(name, []):
         z = z[np.abs(z - kink) > 1e-3]
     step = np.longdouble(1e-5)
     slope = (spec.activate(name, z + step) - spec.activate(name, z - step)) / (2 * step)
@@ -97,8 +125,16 @@ def test_nan_flows_through_and_infinity_does_not_warn(name: str) -> None:
 
 
 def test_names() -> None:
-    assert spec.activation_name(None) == "linear"
-    assert spec.activation_name("swish") == "silu"
-    assert spec.activation_name("tanh") == "tanh"
+    assert spec.activation_id(None) == "linear"
+    assert spec.activation_id("swish") == "silu"
+    assert spec.activation_id("tanh") == "tanh"
     with pytest.raises(ValueError, match=r"'tahn'.*hard_sigmoid.*tanh"):
-        spec.activation_name("tahn")
+        spec.activation_id("tahn")
+    assert spec.activation_id(("elu", 0.5)) == spec.activation_id(["elu", 0.5]) == ("elu", 0.5)
+    assert spec.activation_id(("elu", 1)) == "elu"
+    for wrong in (("elu", 1, 2), ("tanh", 1), ("affine", 1), ("elu", "1")):
+        with pytest.raises(ValueError, match=rf"{wrong[0]} takes (1|2|no) parameters"):
+            spec.activation_id(wrong)
+    for wrong in ((), ("tahn", 1), (1.0,), 3):
+        with pytest.raises(ValueError, match="unknown activation"):
+            spec.activation_id(wrong)

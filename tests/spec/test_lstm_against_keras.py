@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 import lstm_ref as lr
-from tests.cases import CASES, Case, make_case
+from tests.cases import CASES, Case, make_case, present
 from tests.keras_peer import library_dtype
 from tests.peers import require
 
@@ -129,9 +129,9 @@ def test_nan_in_padding_leaves_everything_finite(masked_output: str, backend: st
     out = case.forward(backend)
     clean = case.forward(backend, x=np.nan_to_num(case.x, nan=123.0))
     np.testing.assert_array_equal(out.hs, clean.hs)
-    for name, gradient in vars(case.backward(out)).items():
+    for name, gradient in present(case.backward(out)).items():
         assert np.isfinite(gradient).all(), name
-        np.testing.assert_array_equal(gradient, vars(case.backward(clean))[name])
+        np.testing.assert_array_equal(gradient, present(case.backward(clean))[name])
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
@@ -150,13 +150,13 @@ def test_missing_gradients_mean_zero() -> None:
     for backend in ("numpy", "numba"):
         case = make_case(12, (2, 3, 2, 4))
         out = case.forward(backend)
-        for present in range(3):
+        for given_one in range(3):
             d = [case.d_hs, case.d_h, case.d_c]
-            zeros = [np.zeros_like(v) if n != present else v for n, v in enumerate(d)]
-            nones = [None if n != present else v for n, v in enumerate(d)]
+            zeros = [np.zeros_like(v) if n != given_one else v for n, v in enumerate(d)]
+            nones = [None if n != given_one else v for n, v in enumerate(d)]
             for a, b in zip(
-                vars(lr.lstm_backward(*nones, out.cache)).values(),
-                vars(lr.lstm_backward(*zeros, out.cache)).values(),
+                present(lr.lstm_backward(*nones, out.cache)).values(),
+                present(lr.lstm_backward(*zeros, out.cache)).values(),
                 strict=True,
             ):
                 np.testing.assert_array_equal(a, b)

@@ -1,22 +1,26 @@
 """Every activation and its derivative over a stretch of a buffer: twins of ``spec.activations``.
 
 One compiled kernel serves every activation. The choice is made once for a stretch of numbers, by
-the code of the activation, its place in the specification's table.
+the code of the activation, its place in the specification's table. ``parameters`` holds α and β of
+those that have them.
 """
 
 import math
 
 from lstm_ref.kernels.loops import scalar
 from lstm_ref.kernels.loops.vector import Buffer, Real, Size, loop, real
-from lstm_ref.spec.activations import ACTIVATIONS, LEAKY_SLOPE, SELU_ALPHA, SELU_SCALE
+from lstm_ref.spec.activations import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
 
 _CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 TANH = _CODES["tanh"]
 SIGMOID = _CODES["sigmoid"]
 RELU = _CODES["relu"]
 LEAKY_RELU = _CODES["leaky_relu"]
+THRESHOLDED_RELU = _CODES["thresholded_relu"]
+AFFINE = _CODES["affine"]
 HARD_SIGMOID = _CODES["hard_sigmoid"]
 HARD_SIGMOID_KERAS2 = _CODES["hard_sigmoid_keras2"]
+SCALED_TANH = _CODES["scaled_tanh"]
 SOFTSIGN = _CODES["softsign"]
 SOFTPLUS = _CODES["softplus"]
 EXPONENTIAL = _CODES["exponential"]
@@ -41,8 +45,9 @@ def clip(x: Real, top: Real) -> Real:
 
 
 @loop
-def activate(code: Size, p: Buffer, count: Size) -> None:
+def activate(code: Size, parameters: Buffer, p: Buffer, count: Size) -> None:
     """p[n] = act(p[n]) for n < count."""
+    alpha, beta = parameters[0], parameters[1]
     if code == TANH:
         for n in range(count):
             p[n] = tanh(p[n])
@@ -54,13 +59,22 @@ def activate(code: Size, p: Buffer, count: Size) -> None:
             p[n] = real(p[n], 0.0) if p[n] < real(p[n], 0.0) else p[n]
     elif code == LEAKY_RELU:
         for n in range(count):
-            p[n] = p[n] if p[n] > real(p[n], 0.0) else p[n] * real(p[n], LEAKY_SLOPE)
+            p[n] = p[n] if p[n] > real(p[n], 0.0) else p[n] * alpha
+    elif code == THRESHOLDED_RELU:
+        for n in range(count):
+            p[n] = real(p[n], 0.0) if p[n] <= alpha else p[n]
+    elif code == AFFINE:
+        for n in range(count):
+            p[n] = alpha * p[n] + beta
     elif code == HARD_SIGMOID:
         for n in range(count):
             p[n] = clip(p[n] + real(p[n], 3.0), real(p[n], 6.0)) / real(p[n], 6.0)
     elif code == HARD_SIGMOID_KERAS2:
         for n in range(count):
-            p[n] = clip(real(p[n], 0.2) * p[n] + real(p[n], 0.5), real(p[n], 1.0))
+            p[n] = clip(alpha * p[n] + beta, real(p[n], 1.0))
+    elif code == SCALED_TANH:
+        for n in range(count):
+            p[n] = alpha * tanh(beta * p[n])
     elif code == SOFTSIGN:
         for n in range(count):
             p[n] = p[n] / (real(p[n], 1.0) + abs(p[n]))
@@ -73,7 +87,7 @@ def activate(code: Size, p: Buffer, count: Size) -> None:
             p[n] = exp(p[n])
     elif code == ELU:
         for n in range(count):
-            p[n] = p[n] if p[n] > real(p[n], 0.0) else expm1(p[n])
+            p[n] = p[n] if p[n] > real(p[n], 0.0) else alpha * expm1(p[n])
     elif code == SELU:
         for n in range(count):
             low = real(p[n], SELU_LOW) * expm1(p[n])
@@ -87,8 +101,11 @@ def activate(code: Size, p: Buffer, count: Size) -> None:
 
 
 @loop
-def scale_by_derivative(code: Size, d: Buffer, z: Buffer, a: Buffer, count: Size) -> None:
+def scale_by_derivative(
+    code: Size, parameters: Buffer, d: Buffer, z: Buffer, a: Buffer, count: Size
+) -> None:
     """d[n] *= act'(z[n]) for n < count, given a = act(z)."""
+    alpha, beta = parameters[0], parameters[1]
     if code == TANH:
         for n in range(count):
             d[n] *= real(a[n], 1.0) - a[n] * a[n]
@@ -100,14 +117,26 @@ def scale_by_derivative(code: Size, d: Buffer, z: Buffer, a: Buffer, count: Size
             d[n] *= real(z[n], 1.0) if z[n] > real(z[n], 0.0) else real(z[n], 0.0)
     elif code == LEAKY_RELU:
         for n in range(count):
-            d[n] *= real(z[n], 1.0) if z[n] > real(z[n], 0.0) else real(z[n], LEAKY_SLOPE)
+            d[n] *= real(z[n], 1.0) if z[n] > real(z[n], 0.0) else alpha
+    elif code == THRESHOLDED_RELU:
+        for n in range(count):
+            d[n] *= real(z[n], 1.0) if z[n] > alpha else real(z[n], 0.0)
+    elif code == AFFINE:
+        for n in range(count):
+            d[n] *= alpha
     elif code == HARD_SIGMOID:
         for n in range(count):
             inside = abs(z[n]) < real(z[n], 3.0)
             d[n] *= real(z[n], 1.0) / real(z[n], 6.0) if inside else real(z[n], 0.0)
     elif code == HARD_SIGMOID_KERAS2:
         for n in range(count):
-            d[n] *= real(z[n], 0.2) if abs(z[n]) <= real(z[n], 2.5) else real(z[n], 0.0)
+            line = alpha * z[n] + beta
+            inside = line >= real(z[n], 0.0) and line <= real(z[n], 1.0)
+            d[n] *= alpha if inside else real(z[n], 0.0)
+    elif code == SCALED_TANH:
+        for n in range(count):
+            t = tanh(beta * z[n])
+            d[n] *= alpha * beta * (real(z[n], 1.0) - t * t)
     elif code == SOFTSIGN:
         for n in range(count):
             width = real(z[n], 1.0) + abs(z[n])
@@ -121,7 +150,7 @@ def scale_by_derivative(code: Size, d: Buffer, z: Buffer, a: Buffer, count: Size
     elif code == ELU:
         for n in range(count):
             one = real(z[n], 1.0)
-            d[n] *= one if z[n] > real(z[n], 0.0) else a[n] + one
+            d[n] *= one if z[n] > real(z[n], 0.0) else a[n] + alpha
     elif code == SELU:
         for n in range(count):
             low = a[n] + real(z[n], SELU_LOW)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lstm_ref.kernels.geometry import GROUP, PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.loops.activations import activate, scale_by_derivative
-from lstm_ref.kernels.loops.product import add_wide_panel
+from lstm_ref.kernels.loops.product import add_narrow_panel, add_product, add_wide_panel
 from lstm_ref.kernels.loops.vector import (
     Buffer,
     Bytes,
@@ -19,6 +19,7 @@ from lstm_ref.kernels.loops.vector import (
     at,
     copy_vector,
     fma,
+    inlined,
     lanes,
     loop,
     real,
@@ -34,8 +35,15 @@ def lstm_forward(
     mask: Bytes,
     panels: Buffer,
     bias: Buffer,
+    peepholes: Buffer,
+    projection: Buffer,
+    factors: Buffer,
+    numbers: Buffer,
     xh: Buffer,
+    h: Buffer,
     c: Buffer,
+    q: Buffer,
+    qR: Buffer,
     xW: Buffer,
     hs: Buffer,
     z_cache: Buffer,
@@ -46,55 +54,76 @@ def lstm_forward(
     T: Size,
     D: Size,
     H: Size,
+    P: Size,
     activation: Size,
     recurrent_activation: Size,
+    output_activation: Size,
+    copies: Size,
+    dropped: Size,
+    peephole: Size,
+    clipped: Size,
+    coupled: Size,
+    projected: Size,
+    projection_vectors: Size,
     masked: Size,
     zero_output: Size,
     keep_cache: Size,
 ) -> None:
     """All time steps of a batch.
 
-    x[B,T,D]; mask[B,T], read when ``masked``; panels[H_padded/L, D+H, 4, L], W above U; bias
-    [H_padded/L, 4, L] likewise; xh[2,B,D+H_padded], rows of x_t followed by h_{t-1}, for even and
-    for odd steps, with h0 in the first; c[B,H_padded], updated in place; xW, scratch for the x W of
-    ``STEPS`` steps of ``TILE_ROWS`` rows; hs[B,T,H]. The caches, [B,T,4H], [B,T,4H], [B,T,H],
-    [B,T,H], are written when ``keep_cache``.
+    x[copies,B,T,D]: one copy, or one for each gate, multiplied by its dropout factors already.
+    mask[B,T], read when ``masked``. panels[H_padded/L, D+P, 4, L], W above U; bias[H_padded/L, 4,
+    L] likewise; peepholes[H_padded/L, 3, L], of i, f, o, read when ``peephole``; projection, R in
+    panels of ``projection_vectors``, read when ``projected``. factors[copies,B,P_padded], for h,
+    read when ``dropped``. numbers: the α and β of σ, of φ and of the output's φ, and κ.
+
+    xh[2,copies,B,D+P_padded], rows of what goes into the gates, x_t followed by h_{t-1}, for even
+    and for odd steps; the h of the first is there already. Where nothing is dropped, that is the
+    hidden state itself; where something is, it is h[B,P_padded], updated in place, as c[B,H_padded]
+    always is. Scratch: q[B,H_padded] and qR, as wide as R's panels, when ``projected``; xW, for the
+    x W of ``STEPS`` steps of ``TILE_ROWS`` rows. hs[B,T,P]. The caches, [B,T,4H], [B,T,4H],
+    [B,T,P], [B,T,H], are written when ``keep_cache``.
     """
     L = lanes(xh)
     panel_width = PANEL_VECTORS * L
     panel_count = (H + L - 1) // L
-    H_padded = panel_count * L
-    K = D + H
+    H_padded, P_padded = panel_count * L, (P + L - 1) // L * L
+    K = D + P
     panel_size = K * panel_width
-    row_size = D + H_padded
+    row_size = D + P_padded
+    copy_size = B * row_size
     group_size = GROUP // min(B, TILE_ROWS) if B else 1  # panels taken together
     group_count = (panel_count + group_size - 1) // group_size
     z = stack_vectors(xh, GATE_GROUP)  # [4, panels, rows, L]: z, then i, f, g, o in its place
-    h_new = stack_vectors(xh, GROUP)  # [panels, rows, L]: φ(c_t), then h_t
+    h_new = stack_vectors(xh, GROUP)  # [panels, rows, L]: φ(c_t), then o φ(c_t)
     c_new = stack_vectors(xh, GROUP)
-    ahead = B < TILE_ROWS  # x W is taken for several steps at once
+    σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
+    ahead = B < TILE_ROWS and copies == 1  # x W is taken for several steps at once
     z_size = panel_count * panel_width
+    rules = (masked, zero_output, keep_cache, copies, dropped)
 
     for t in range(T):
-        xh_t = at(xh, (t % 2) * B * row_size)  # the two halves of xh take turns
-        h_before, h_after = at(xh_t, D), at(xh, (1 - t % 2) * B * row_size + D)
+        # The two halves of xh take turns. Where nothing is dropped, the state is what is in them.
+        xh_t = at(xh, (t % 2) * copies * copy_size)
+        h_next = at(xh, (1 - t % 2) * copies * copy_size + D)
+        states = (h, h, P_padded) if dropped else (at(xh_t, D), h_next, row_size)
         if ahead:  # z begins as x_t W + b, and h_{t-1} U is added
             start, start_row = at(xW, t % STEPS * z_size), STEPS * z_size
-            rows_t, terms, skipped = h_before, H, D
+            rows_t, terms, skipped = at(xh_t, D), P, D
             if t % STEPS == 0:
                 steps = min(T - t, STEPS)
-                multiply_inputs(xW, at(x, t * D), T * D, panels, bias, B, steps, D, H)
+                multiply_inputs(xW, at(x, t * D), T * D, panels, bias, B, steps, D, H, P)
         else:  # z begins as b, and (x_t, h_{t-1}) (W over U) is added
             start, start_row = bias, 0
             rows_t, terms, skipped = xh_t, K, 0
-            for b in range(B):
+            for b in range(copies * B):
                 copy_numbers(at(xh_t, b * row_size), at(x, (b * T + t) * D), D)
         # There and back through the panels: each turn finds half a cache full of the last ones.
         odd = t % 2
         for group_turn in range(group_count):
             first = (group_count - 1 - group_turn if odd else group_turn) * group_size
             group = min(panel_count - first, group_size)
-            P = at(panels, first * panel_size + skipped * panel_width)
+            weights = at(panels, first * panel_size + skipped * panel_width)
             for b in range(0, B, TILE_ROWS):
                 rows = min(B - b, TILE_ROWS)
                 count = group * rows * L
@@ -108,15 +137,40 @@ def lstm_forward(
                     for m in range(rows):
                         for v in range(PANEL_VECTORS):
                             copy_vector(z_n, v * count + m * L, start_n, m * start_row + v * L)
-                    panel, rows_b = at(P, n * panel_size), at(rows_t, b * row_size)
-                    add_wide_panel(
-                        z_n, L, count, rows_b, row_size, 1, panel, panel_width, terms, rows
-                    )
-                if keep_cache:
-                    store_gates(z_cache, z, mask, masked, where)
+                    panel, rows_b = at(weights, n * panel_size), at(rows_t, b * row_size)
+                    if copies == 1:
+                        add_wide_panel(
+                            z_n, L, count, rows_b, row_size, 1, panel, panel_width, terms, rows
+                        )
+                    else:  # [EQ 23] each gate sees x_t and h_{t-1} through factors of its own
+                        for v in range(PANEL_VECTORS):
+                            z_v, rows_v = at(z_n, v * count), at(rows_b, v * copy_size)
+                            panel_v = at(panel, v * L)
+                            add_narrow_panel(
+                                z_v, L, rows_v, row_size, 1, panel_v, panel_width, terms, rows
+                            )
 
-                activate(recurrent_activation, i, 2 * count)  # [EQ 2] i and f lie side by side
-                activate(activation, g, count)  # [EQ 3]
+                if peephole:
+                    for n in range(group):
+                        p_i = at(peepholes, (first + n) * 3 * L)
+                        p_f = at(p_i, L)
+                        for m in range(rows):
+                            c_old = at(c, (b + m) * H_padded + (first + n) * L)
+                            for u in range(L):
+                                k = (n * rows + m) * L + u
+                                i[k] = fma(p_i[u], c_old[u], i[k])  # [EQ 24]
+                                f[k] = fma(p_f[u], c_old[u], f[k])  # [EQ 24]
+                if clipped:
+                    clip(z, 3 * count, κ)  # [EQ 25]
+                if keep_cache:
+                    store_gates(z_cache, z, 0, 3, mask, masked, where)
+                if coupled:
+                    activate(recurrent_activation, σ_numbers, i, count)  # [EQ 2]
+                    for k in range(count):
+                        f[k] = real(i[k], 1.0) - i[k]  # [EQ 26]
+                else:
+                    activate(recurrent_activation, σ_numbers, i, 2 * count)  # [EQ 2] i and f
+                activate(activation, φ_numbers, g, count)  # [EQ 3]
                 for n in range(group):
                     for m in range(rows):
                         c_old = at(c, (b + m) * H_padded + (first + n) * L)
@@ -124,33 +178,102 @@ def lstm_forward(
                             k = (n * rows + m) * L + u
                             c_new[k] = fma(f[k], c_old[u], i[k] * g[k])  # [EQ 4]
                             h_new[k] = c_new[k]
-                activate(recurrent_activation, o, count)  # [EQ 5]
-                activate(activation, h_new, count)
+                if peephole:
+                    for n in range(group):
+                        p_o = at(peepholes, ((first + n) * 3 + 2) * L)
+                        for m in range(rows):
+                            for u in range(L):
+                                k = (n * rows + m) * L + u
+                                o[k] = fma(p_o[u], c_new[k], o[k])  # [EQ 24]
+                if clipped:
+                    clip(o, count, κ)  # [EQ 25]
+                if keep_cache:
+                    store_gates(z_cache, z, 3, 4, mask, masked, where)
+                activate(recurrent_activation, σ_numbers, o, count)  # [EQ 5]
+                activate(output_activation, φ_h_numbers, h_new, count)
                 for k in range(count):
                     h_new[k] = o[k] * h_new[k]  # [EQ 6]
                 if keep_cache:
-                    store_gates(gates_cache, z, mask, masked, where)
+                    store_gates(gates_cache, z, 0, 4, mask, masked, where)
 
                 for n in range(group):
                     for m in range(rows):
-                        step = (b + m) * T + t
-                        unit = (first + n) * L
-                        h_at, c_at = (b + m) * row_size + unit, (b + m) * H_padded + unit
-                        y = at(hs, step * H + unit)
-                        width = min(H - unit, L)  # units of this panel that are real
-                        if masked == 0 or mask[step] != 0:
-                            new = (n * rows + m) * L
-                            copy_vector(h_after, h_at, h_new, new)
+                        step, unit, new = (b + m) * T + t, (first + n) * L, (n * rows + m) * L
+                        c_at = (b + m) * H_padded + unit
+                        if masked == 0 or mask[step] != 0:  # [EQ 15] else c stays
                             copy_vector(c, c_at, c_new, new)
-                            copy_numbers(y, at(h_new, new), width)  # [EQ 16]
-                        else:
-                            copy_vector(h_after, h_at, h_before, h_at)  # [EQ 15] and c stays
-                            y_before = at(hs, max(step - 1, 0) * H + unit)  # not read at t = 0
-                            for u in range(width):  # [EQ 16]
-                                y[u] = real(y[u], 0.0) if zero_output or t == 0 else y_before[u]
                         if keep_cache:
-                            copy_numbers(at(h_cache, step * H + unit), at(h_after, h_at), width)
+                            width = min(H - unit, L)  # units of this panel that are real
                             copy_numbers(at(c_cache, step * H + unit), at(c, c_at), width)
+                        if projected:
+                            copy_vector(q, c_at, h_new, new)
+                        else:
+                            place = (b + m, t, B, T, unit, P)
+                            settle(
+                                at(h_new, new), states, h_next, row_size, factors, hs, h_cache,
+                                mask, rules, place,
+                            )  # fmt: skip
+
+        if projected:  # [EQ 27] h_t = q_t R, once all of q_t is there
+            width = projection_vectors * L
+            qR_row = (P + width - 1) // width * width
+            for k in range(B * qR_row):
+                qR[k] = real(qR[k], 0.0)
+            add_product(
+                qR, q, projection, B, H, qR_row // width, projection_vectors,
+                qR_row, H_padded, 1, width, H * width,
+            )  # fmt: skip
+            for b in range(B):
+                for unit in range(0, P, L):
+                    place = (b, t, B, T, unit, P)
+                    settle(
+                        at(qR, b * qR_row + unit), states, h_next, row_size, factors, hs, h_cache,
+                        mask, rules, place,
+                    )  # fmt: skip
+
+
+@inlined
+def settle(
+    h_new: Buffer,
+    states: Any,
+    h_next: Buffer,
+    row_size: Size,
+    factors: Buffer,
+    hs: Buffer,
+    h_cache: Buffer,
+    mask: Bytes,
+    rules: Any,
+    place: Any,
+) -> None:
+    """A vector of one row's h_t finds its places: state, output, what the next step's gates see."""
+    masked, zero_output, keep_cache, copies, dropped = rules
+    b, t, B, T, unit, P = place
+    h_before, h_after, state_row = states
+    step, state, width = b * T + t, b * state_row + unit, min(P - unit, lanes(h_new))
+    y = at(hs, step * P + unit)
+    if masked == 0 or mask[step] != 0:
+        copy_vector(h_after, state, h_new, 0)
+        copy_numbers(y, h_new, width)  # [EQ 16]
+    else:
+        copy_vector(h_after, state, h_before, state)  # [EQ 15]
+        y_before = at(hs, max(step - 1, 0) * P + unit)  # not read at t = 0
+        for u in range(width):  # [EQ 16]
+            y[u] = real(y[u], 0.0) if zero_output or t == 0 else y_before[u]
+    if dropped:
+        for n in range(copies):
+            seen = at(h_next, (n * B + b) * row_size + unit)
+            r = at(factors, n * B * state_row + state)
+            for u in range(lanes(h_new)):
+                seen[u] = r[u] * h_after[state + u]  # [EQ 23]
+    if keep_cache:
+        copy_numbers(at(h_cache, step * P + unit), at(h_after, state), width)
+
+
+@loop
+def clip(p: Buffer, count: Size, bound: Any) -> None:
+    """p[n] kept within ±bound for n < count; NaN stays NaN."""
+    for n in range(count):
+        p[n] = -bound if p[n] < -bound else (bound if p[n] > bound else p[n])
 
 
 @loop
@@ -164,6 +287,7 @@ def multiply_inputs(
     steps: Size,
     D: Size,
     H: Size,
+    P: Size,
 ) -> None:
     """xW[b, t] = x_t W + b, in panels, for ``steps`` time steps of every row."""
     L = lanes(xW)
@@ -179,7 +303,7 @@ def multiply_inputs(
                 for m in range(rows):
                     for v in range(PANEL_VECTORS):
                         copy_vector(z_n, m * z_size + v * L, bias, n * panel_width + v * L)
-                W = at(panels, n * (D + H) * panel_width)
+                W = at(panels, n * (D + P) * panel_width)
                 add_wide_panel(z_n, z_size, L, rows_t, D, 1, W, panel_width, D, rows)
 
 
@@ -194,21 +318,23 @@ def copy_numbers(target: Buffer, source: Buffer, count: Size) -> None:
 
 
 @loop
-def store_gates(cache: Buffer, z: Buffer, mask: Bytes, masked: Size, where: Any) -> None:
-    """Copy a group's z or gates into cache[B,T,4H]; zeros where the step is masked."""
+def store_gates(
+    cache: Buffer, z: Buffer, start: Size, stop: Size, mask: Bytes, masked: Size, where: Any
+) -> None:
+    """Copy a group's z or gates, ``start`` to ``stop``, to cache[B,T,4H]; 0 at a masked step."""
     b, t, T, H, first_unit, rows, group = where
     L = lanes(z)
     for m in range(rows):
         step = (b + m) * T + t
         if masked and mask[step] == 0:
             for n in range(group):
-                for v in range(PANEL_VECTORS):
+                for v in range(start, stop):
                     unit = first_unit + n * L
                     target = at(cache, (step * PANEL_VECTORS + v) * H + unit)
                     for u in range(min(H - unit, L)):
                         target[u] = real(target[u], 0.0)
             continue
-        for v in range(PANEL_VECTORS):
+        for v in range(start, stop):
             for n in range(group):
                 unit = first_unit + n * L
                 source = at(z, ((v * group + n) * rows + m) * L)
@@ -221,6 +347,10 @@ def lstm_backward(
     d_hs: Buffer,
     mask: Bytes,
     panels: Buffer,
+    peepholes: Buffer,
+    projection: Buffer,
+    factors: Buffer,
+    numbers: Buffer,
     z: Buffer,
     gates: Buffer,
     c_prev: Buffer,
@@ -229,81 +359,151 @@ def lstm_backward(
     d_c: Buffer,
     d_y: Buffer,
     d_z: Buffer,
+    d_h_all: Buffer,
+    d_q: Buffer,
+    a: Buffer,
     work: Buffer,
     B: Size,
     T: Size,
     H: Size,
+    P: Size,
     activation: Size,
     recurrent_activation: Size,
+    output_activation: Size,
+    copies: Size,
+    dropped: Size,
+    peephole: Size,
+    clipped: Size,
+    coupled: Size,
+    projected: Size,
+    projection_vectors: Size,
     masked: Size,
     zero_output: Size,
 ) -> None:
     """Backpropagation through time, down to d_z; the gradients of x and the weights are products.
 
-    d_hs[B,T,H]; mask[B,T], read when ``masked``; panels of Uᵀ, [H_padded/4L, 4H, 4L]; z and gates
-    [B,T,4H]; c_prev and c [B,T,H]; d_h[B,H_padded] and d_c[B,H], the gradients carried from step
-    to step: those on the final state at first, on the initial state in the end. d_y[B,H] and
-    d_z[B,T,4H padded to whole panels] come as zeros. work[B,H_padded] is scratch.
+    d_hs[B,T,P]; mask[B,T], read when ``masked``; panels of Uᵀ, [P_wide/4L, 4H, 4L]; peepholes[3,H];
+    projection, Rᵀ in panels of ``projection_vectors``; factors[copies,B,P_wide], for h, read when
+    ``dropped``; numbers as in the forward pass; z and gates [B,T,4H]; c_prev and c [B,T,H].
+
+    d_h[B,P_wide] and d_c[B,H], the gradients carried from step to step: those on the final state at
+    first, on the initial state in the end. d_y[B,P], d_z[B,T,4H padded to whole panels] and, when
+    ``projected``, d_h_all[B,T,P], the gradient on each h_t, come as zeros. Scratch: d_q[B,H padded
+    to the panels of Rᵀ], a[H], work[B,P_wide].
     """
     L = lanes(d_h)
     panel_width = PANEL_VECTORS * L
-    panel_count = (H + panel_width - 1) // panel_width
-    H_padded = panel_count * panel_width
+    panel_count = (P + panel_width - 1) // panel_width
+    P_wide = panel_count * panel_width
     z_width = (4 * H + panel_width - 1) // panel_width * panel_width
+    q_panel = projection_vectors * L
+    q_row = (H + q_panel - 1) // q_panel * q_panel
+    σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
 
     for t in range(T - 1, -1, -1):
         for b in range(B):
             step = b * T + t
-            d_out, held = at(d_hs, step * H), at(d_y, b * H)
-            for u in range(H):
+            d_out, held, d_h_t = at(d_hs, step * P), at(d_y, b * P), at(d_h, b * P_wide)
+            for u in range(P):
                 held[u] += d_out[u]
             if masked and mask[step] == 0:
                 if zero_output:
-                    for u in range(H):
+                    for u in range(P):
                         held[u] = real(held[u], 0.0)  # [EQ 17]
                 continue
+            d_out = at(d_h_all, step * P) if projected else at(d_q, b * q_row)
+            for u in range(P):
+                d_out[u] = d_h_t[u] + held[u]  # [EQ 17]
+                held[u] = real(held[u], 0.0)
+        if projected:  # [EQ 28] d_q = d_h_t Rᵀ
+            for k in range(B * q_row):
+                d_q[k] = real(d_q[k], 0.0)
+            add_product(
+                d_q, at(d_h_all, t * P), projection, B, P, q_row // q_panel, projection_vectors,
+                q_row, T * P, 1, q_panel, P * q_panel,
+            )  # fmt: skip
 
-            gate = at(gates, step * 4 * H)
+        for b in range(B):
+            step = b * T + t
+            if masked and mask[step] == 0:
+                continue
+            gate, z_t = at(gates, step * 4 * H), at(z, step * 4 * H)
             i, f, g, o = gate, at(gate, H), at(gate, 2 * H), at(gate, 3 * H)
+            z_f, z_g, z_o = at(z_t, H), at(z_t, 2 * H), at(z_t, 3 * H)
             d_gate = at(d_z, step * z_width)
             d_i, d_f, d_g, d_o = d_gate, at(d_gate, H), at(d_gate, 2 * H), at(d_gate, 3 * H)
             c_t, c_before, d_c_t = at(c, step * H), at(c_prev, step * H), at(d_c, b * H)
-            a, d_a = at(work, b * H_padded), at(d_h, b * H_padded)
+            d_a = at(d_q, b * q_row)
 
             for u in range(H):
                 a[u] = c_t[u]
-            activate(activation, a, H)  # a = φ(c_t)
+            activate(output_activation, φ_h_numbers, a, H)  # a = φ(c_t)
             for u in range(H):
-                d_h_t = d_a[u] + held[u]  # [EQ 17]
-                held[u] = real(held[u], 0.0)
-                d_o[u] = d_h_t * a[u]  # [EQ 7]
-                d_a[u] = d_h_t * o[u]
-            scale_by_derivative(activation, d_a, c_t, a, H)
+                d_o[u] = d_a[u] * a[u]  # [EQ 7]
+                d_a[u] = d_a[u] * o[u]
+            scale_by_derivative(output_activation, φ_h_numbers, d_a, c_t, a, H)
+            scale_by_derivative(recurrent_activation, σ_numbers, d_o, z_o, o, H)  # [EQ 10]
+            if clipped:
+                stop_at(z_o, H, κ, d_o)  # [EQ 30]
+            if peephole:
+                p_o = at(peepholes, 2 * H)
+                for u in range(H):
+                    d_c_t[u] = fma(d_o[u], p_o[u], d_c_t[u])  # [EQ 31]
             for u in range(H):
                 d = d_c_t[u] + d_a[u]  # [EQ 8]
                 d_i[u] = d * g[u]  # [EQ 9]
                 d_f[u] = d * c_before[u]  # [EQ 9]
                 d_g[u] = d * i[u]  # [EQ 9]
                 d_c_t[u] = d * f[u]  # [EQ 11]
-            z_t = at(z, step * 4 * H)
-            scale_by_derivative(recurrent_activation, d_i, z_t, i, 2 * H)  # [EQ 10] i and f
-            scale_by_derivative(activation, d_g, at(z_t, 2 * H), g, H)  # [EQ 10]
-            scale_by_derivative(recurrent_activation, d_o, at(z_t, 3 * H), o, H)  # [EQ 10]
+            if coupled:
+                for u in range(H):
+                    d_i[u] -= d_f[u]  # [EQ 29]
+                    d_f[u] = real(d_f[u], 0.0)  # [EQ 29]
+            else:
+                scale_by_derivative(recurrent_activation, σ_numbers, d_f, z_f, f, H)  # [EQ 10]
+            scale_by_derivative(recurrent_activation, σ_numbers, d_i, z_t, i, H)  # [EQ 10]
+            scale_by_derivative(activation, φ_numbers, d_g, z_g, g, H)  # [EQ 10]
+            if clipped:
+                stop_at(z_t, 3 * H, κ, d_gate)  # [EQ 30]
+            if peephole:
+                p_i, p_f = peepholes, at(peepholes, H)
+                for u in range(H):
+                    d = fma(d_i[u], p_i[u], d_c_t[u])  # [EQ 31]
+                    d_c_t[u] = fma(d_f[u], p_f[u], d)  # [EQ 31]
 
+        terms = 4 * H // copies
         for n in range(panel_count):  # [EQ 12] d_h_{t-1} = d_z Uᵀ
             unit = n * panel_width
             for b in range(0, B, TILE_ROWS):
                 rows = min(B - b, TILE_ROWS)
-                d_h_new = at(work, b * H_padded + unit)
-                for m in range(rows):
-                    for u in range(panel_width):
-                        d_h_new[m * H_padded + u] = real(d_h_new[u], 0.0)
-                d_z_b, U_n = at(d_z, (b * T + t) * z_width), at(panels, unit * 4 * H)
-                add_wide_panel(
-                    d_h_new, H_padded, L, d_z_b, T * z_width, 1, U_n, panel_width, 4 * H, rows
-                )
-                for m in range(rows):
-                    if masked == 0 or mask[(b + m) * T + t] != 0:  # [EQ 18] else d_h stays
-                        state = (b + m) * H_padded + unit
-                        for v in range(PANEL_VECTORS):
-                            copy_vector(d_h, state + v * L, work, state + v * L)
+                product = at(work, b * P_wide + unit)
+                for gate_n in range(copies):  # all gates at once, or one after the other
+                    for m in range(rows):
+                        for u in range(panel_width):
+                            product[m * P_wide + u] = real(product[u], 0.0)
+                    first = gate_n * terms
+                    add_wide_panel(
+                        product, P_wide, L, at(d_z, (b * T + t) * z_width + first), T * z_width, 1,
+                        at(panels, unit * 4 * H + first * panel_width), panel_width, terms, rows,
+                    )  # fmt: skip
+                    for m in range(rows):
+                        if masked and mask[(b + m) * T + t] == 0:
+                            continue  # [EQ 18] d_h stays
+                        state = (b + m) * P_wide + unit
+                        if dropped:
+                            r = at(factors, gate_n * B * P_wide + state)
+                            for u in range(panel_width):
+                                work[state + u] *= r[u]  # [EQ 32]
+                        if gate_n == 0:
+                            for v in range(PANEL_VECTORS):
+                                copy_vector(d_h, state + v * L, work, state + v * L)  # [EQ 12]
+                        else:
+                            for u in range(panel_width):
+                                d_h[state + u] += work[state + u]  # [EQ 32]
+
+
+@loop
+def stop_at(z: Buffer, count: Size, bound: Any, d_z: Buffer) -> None:
+    """d_z[n] = 0 where z[n] was clipped, for n < count."""
+    for n in range(count):
+        d_z[n] = d_z[n] if abs(z[n]) < bound else real(d_z[n], 0.0)

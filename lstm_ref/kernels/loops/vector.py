@@ -36,6 +36,9 @@ Real = Annotated[Any, "real"]
 loop = njit(error_model="numpy", nogil=True)
 """Marks what Numba compiles: no exceptions, no GIL, no fastmath."""
 
+inlined = njit(error_model="numpy", nogil=True, forceinline=True)
+"""The same, for what is called for every vector: the call would cost more than the work."""
+
 
 def _lanes(dtype: Any) -> int:
     return VECTOR_BYTES // (int(dtype.bitwidth) // 8)
