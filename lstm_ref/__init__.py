@@ -8,13 +8,17 @@ heavier; Numba is reached when a kernel is first compiled.
 
 from lstm_ref import (
     config,
+    constraints,
     initializers,
     layers,
     losses,
     metrics,
     models,
+    nn,
+    onnx_op,
     optimizers,
     preprocessing,
+    regularizers,
     utils,
 )
 from lstm_ref.backend import dense_backward, dense_forward, lstm_backward, lstm_forward
@@ -59,6 +63,7 @@ __all__ = [
     "UnsupportedError",
     "clear_session",
     "config",
+    "constraints",
     "dense_backward",
     "dense_forward",
     "floatx",
@@ -72,9 +77,12 @@ __all__ = [
     "mask_from_lengths",
     "metrics",
     "models",
+    "nn",
+    "onnx_op",
     "optimizers",
     "pad_sequences",
     "preprocessing",
+    "regularizers",
     "set_floatx",
     "set_seed",
     "utils",

@@ -264,6 +264,23 @@ def dense_backward(d_y: Any, cache: DenseCache) -> DenseGradients:
     return replace(gradients, d_h=gradients.d_h.reshape(*d_y.shape[:-1], H))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
+def activate(activation: activations.ActivationId, z: Array, backend: Backend = "auto") -> Array:
+    """a = act(z), number by number, of z's shape and dtype; the activation is canonical."""
+    result: Array = twins(resolve(backend, z.dtype), "activations").activate(activation, z)
+    return result
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def activation_derivative(
+    activation: activations.ActivationId, z: Array, a: Array, backend: Backend = "auto"
+) -> Array:
+    """da/dz, number by number, given z and a = act(z)."""
+    core = twins(resolve(backend, z.dtype), "activations")
+    result: Array = core.activation_derivative(activation, z, a)
+    return result
+
+
 def rows(array: Array) -> int:
     """How many vectors lie along the last axis of ``array``."""
     return int(np.prod(array.shape[:-1]))

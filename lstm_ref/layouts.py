@@ -84,9 +84,9 @@ def params_from_torch(weights: Mapping[str, Array]) -> LSTMParams:
     """The canonical weights from PyTorch's for one layer and direction.
 
     Args:
-        weights: ``weight_ih``[4H,D], ``weight_hh``[4H,P], and where there are some ``bias_ih`` and
-            ``bias_hh``[4H], ``weight_hr``[P,H]. The two biases are added: they only ever appear
-            as their sum.
+        weights: ``weight_ih`` [4H,D], ``weight_hh`` [4H,P], and where there are some ``bias_ih``
+            and ``bias_hh`` [4H], ``weight_hr`` [P,H]. The two biases are added: they only ever
+            appear as their sum.
     """
 
     def columns(name: str) -> Array:

@@ -8,9 +8,10 @@ from typing import Any, Self
 from lstm_ref import formats
 from lstm_ref.errors import ModelFormatError, UnsupportedError
 from lstm_ref.formats import ModelRecord
-from lstm_ref.layers import LAYERS, Layer
+from lstm_ref.layers import Layer
 from lstm_ref.layers import summary as tables
 from lstm_ref.layers.base import refuse
+from lstm_ref.layers.registry import deserialize, serialize
 from lstm_ref.layers.session import auto_name, floatx
 from lstm_ref.layers.stack import Stack
 from lstm_ref.training import losses, metrics, optimizers
@@ -107,11 +108,7 @@ class Sequential(Stack, Trainer):
 
     def get_config(self) -> dict[str, Any]:
         """The name and the layers with their configs, JSON-able."""
-        layers = [
-            {"class_name": type(layer).__name__, "config": layer.get_config()}
-            for layer in self._stack
-        ]
-        return {"name": self.name, "layers": layers}
+        return {"name": self.name, "layers": [serialize(layer) for layer in self._stack]}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -120,7 +117,7 @@ class Sequential(Stack, Trainer):
         Raises:
             UnsupportedError: a layer that is not among those of `lstm_ref.layers`.
         """
-        return cls([_layer(entry) for entry in config["layers"]], name=config["name"])
+        return cls([deserialize(entry) for entry in config["layers"]], name=config["name"])
 
     def to_record(self) -> ModelRecord:
         """The model as a plain record, the form in which every file format takes it.
@@ -165,7 +162,9 @@ class Sequential(Stack, Trainer):
                 raise UnsupportedError(f"a {config['class_name']} model is not supported yet")
             model = cls(name=config["config"]["name"])
             for entry in config["config"]["layers"]:
-                model._append(_layer(entry))  # unbuilt: nothing of the size a file claims is made
+                model._append(
+                    deserialize(entry)
+                )  # unbuilt: nothing of the size a file claims is made
             model.load_named_weights(tuple(config["build_input_shape"]), record.weights)
             if (compiled := config.get("compile")) is not None:
                 model.compile(**compiled)
@@ -199,12 +198,3 @@ def load_model(path: str | Path) -> Sequential:
         UnsupportedError: it holds something lstm_ref does not have, by name.
     """
     return Sequential.from_record(formats.read(path))
-
-
-def _layer(entry: Mapping[str, Any]) -> Layer:
-    """The layer of one ``{"class_name", "config"}``."""
-    if entry["class_name"] not in LAYERS:
-        raise UnsupportedError(
-            f"the layer {entry['class_name']!r} is not supported: there are {', '.join(LAYERS)}"
-        )
-    return LAYERS[entry["class_name"]].from_config(entry["config"])

@@ -53,13 +53,17 @@ def test_an_excerpt_is_the_source_without_its_tags(number):
 
 
 def test_some_excerpts_to_the_letter():
-    """A statement; an `if` with its whole body; arguments of a call; a statement of many lines."""
-    texts = {n: [part.text for part in equations.excerpts(n)] for n in (4, 1, 21, 10)}
+    """A statement; an `if` with its whole body; two; arguments of a call; two functions."""
+    texts = {n: [part.text for part in equations.excerpts(n)] for n in (4, 1, 26, 29, 21, 10)}
     assert texts[4] == ["c = f * c_prev + i * g"]
     assert texts[1] == ["z = x_t @ W + h_prev @ U\nif b is not None:\n    z = z + b"]
+    assert texts[26] == ["if config.input_forget:\n    f = 1 - i"]
+    assert texts[29][0].startswith("if config.input_forget:\n    d_i = d_i - d_f\nif config.")
     assert texts[21] == ["d_h=d_z @ cache.kernel.T,"]
-    assert texts[10][0].startswith("d_z = np.concatenate(\n    [\n        d_i * ")
-    assert texts[10][0].endswith("\n    axis=-1,\n)")
+    in_cell, in_gate = texts[10]
+    assert in_cell.startswith("d_z_o = through_gate(d_o, σ, z_o, o, config)\nd_z_i = through_gate(")
+    assert in_cell.endswith("\nd_z = np.concatenate([d_z_i, d_z_f, d_z_g, d_z_o], axis=-1)")
+    assert in_gate == "d_z = d_a * activation_derivative(act, z, a)"
 
 
 def test_a_number_without_an_equation_is_an_error():

@@ -15,6 +15,8 @@ from _ext.svg import Drawing
 
 WIDEST_FORMULA, WIDEST_CODE = 36, 52
 """How many letters fit beside a drawing."""
+WIDEST_LINE = 50
+"""How many letters of a formula fit on a line."""
 
 
 def svg_node(drawing: Drawing) -> nodes.raw:
@@ -47,7 +49,10 @@ class EquationDirective(SphinxDirective):
         target = nodes.target("", "", ids=[f"eq-{number}"], names=[f"eq-{number}"])
         self.state.document.note_explicit_target(target)
         latex = equation(number).latex
-        formula = [nodes.math_block("", latex, number=None, docname="", label=None)]
+        lines = [latex]
+        if visible_length(latex) > WIDEST_LINE:  # then each of its parts has a line of its own
+            lines = latex.split(r", \quad ")
+        formula = [nodes.math_block("", n, number=None, docname="", label=None) for n in lines]
         code = [node for part in parts for node in self.code(part)]
         longest = max(len(line) for part in parts for line in part.text.splitlines())
         # What is too wide to stand beside the drawing stands above or below both.
@@ -55,7 +60,7 @@ class EquationDirective(SphinxDirective):
         if longest > WIDEST_CODE:
             beside, below = formula, code
         if visible_length(latex) > WIDEST_FORMULA:
-            above, beside = formula, beside[1:]
+            above, beside = formula, beside[len(formula) :]
 
         card = nodes.container("", classes=["equation", direction])
         card += [nodes.paragraph("", title, classes=["equation-title"]), *above]

@@ -1,4 +1,4 @@
-"""The drawings of the pages: the cell, a masked sequence, the head, shapes.
+"""The drawings of the pages: the cell, a masked sequence, the head, the cell's options, shapes.
 
 `for_equation` gives the drawing that goes with a numbered equation: the whole picture, with the
 part at hand lit up. What is computed forward is lit in one colour ("on"), what flows back in
@@ -6,13 +6,14 @@ another, with the arrows reversed ("back"); values that are only read are marked
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from _ext.equations import EquationError
 from _ext.svg import Drawing, Point
-from lstm_ref.conventions import GATES
+from lstm_ref.conventions import GATES, PEEPHOLE_GATES
 from lstm_ref.spec.lstm import lstm_forward
 from lstm_ref.spec.parameters import LSTMConfig, LSTMParams
 
@@ -65,47 +66,95 @@ HOPS = {"f_up": 104}
 """Where an edge crosses another one: at this y, it jumps."""
 CELL_NODES = {"times_f": (141, 44, "⊙"), "plus": (195, 44, "+"), "times_ig": (195, 104, "⊙"),
               "times_o": (300, 130, "⊙")}  # fmt: skip
+CELL_WEIGHTS = {"U": (87, 268), "W": (168, 268), "b": (249, 268)}
+"""The centres of the boxes of numbers that training changes."""
 CELL_ENDS = {"c_prev": (14, 32, "c_{t−1}", "start"), "c_t": (348, 32, "c_t", "end"),
              "h_prev": (14, 256, "h_{t−1}", "start"), "h_t": (348, 184, "h_t", "end"),
              "x_t": (176, 304, "x_t", "start")}  # fmt: skip
 
 
-def cell(focus: Focus = EVERYTHING, classes: str = "") -> Drawing:
+@dataclass(frozen=True)
+class Option:
+    """What a cell has besides, as an addition to the drawing of the plain one.
+
+    Attributes:
+        edges, nodes, weights, ends, hops: as those of the plain cell. One of a name that the plain
+            cell has stands in its place.
+        ramps: the centres of boxes with the graph of a clip in them.
+        signs: what stands in the activation of a gate.
+        unused: the gates whose part of z leads nowhere.
+        room: how much lower z, and what is below it, stands.
+        depth: how much lower the drawing ends besides.
+    """
+
+    edges: Mapping[str, list[Point]] = field(default_factory=dict)
+    nodes: Mapping[str, tuple[float, float, str]] = field(default_factory=dict)
+    weights: Mapping[str, Point] = field(default_factory=dict)
+    ends: Mapping[str, tuple[float, float, str, str]] = field(default_factory=dict)
+    hops: Mapping[str, float] = field(default_factory=dict)
+    ramps: Mapping[str, Point] = field(default_factory=dict)
+    signs: Mapping[str, str] = field(default_factory=dict)
+    unused: str = ""
+    room: float = 0
+    depth: float = 0
+
+
+PLAIN = Option()
+UPPER = 200
+"""Above this y is what does not move to make room."""
+
+
+def cell(focus: Focus = EVERYTHING, classes: str = "", option: Option = PLAIN) -> Drawing:
     """One time step: what is made of x_t, h_{t−1} and c_{t−1}."""
-    drawing = Drawing(360, 312, focus.alt, classes)
+    drawing = Drawing(360, 312 + option.room + option.depth, focus.alt, classes)
     state = focus.state
-    for name, points in CELL_EDGES.items():
-        points = points[::-1] if state(name) == "back" else points
-        drawing.line(points, state(name), hop=HOPS.get(name, 0))
-    for name, (x, y, sign) in CELL_NODES.items():
+
+    def low(y: float) -> float:
+        return y if y < UPPER else y + option.room
+
+    edges = {name: [(x, low(y)) for x, y in points] for name, points in CELL_EDGES.items()}
+    for name, points in {**edges, **option.edges}.items():
+        if name not in {f"z_{gate}" for gate in option.unused}:
+            points = points[::-1] if state(name) == "back" else points
+            drawing.line(points, state(name), hop={**HOPS, **option.hops}.get(name, 0))
+    for name, (x, y, sign) in {**CELL_NODES, **option.nodes}.items():
         drawing.circle(x, y, R, f"node {state(name)}")
         drawing.text(x, y + 4.5, sign, f"sign {state(name)}")
     for gate, x in COLUMN.items():
-        drawing.box(x - 27, 212, 54, 24, f"z {state(f'cell_{gate}')}", corner=0)
-        drawing.text(x, 228, f"∂z_{gate}" if state(f"cell_{gate}") == "back" else f"z_{gate}",
-                     state(f"cell_{gate}"))  # fmt: skip
+        kind = "gone" if gate in option.unused else "z"
+        drawing.box(x - 27, low(212), 54, 24, f"{kind} {state(f'cell_{gate}')}", corner=0)
+        drawing.text(x, low(228), f"∂z_{gate}" if state(f"cell_{gate}") == "back" else f"z_{gate}",
+                     f"math {state(f'cell_{gate}')}")  # fmt: skip
         drawing.box(x - 17, 160, 34, 24, f"act {state(f'act_{gate}')}")
-        drawing.text(x, 177, "φ" if gate == "g" else "σ", f"math {state(f'act_{gate}')}")
+        sign = option.signs.get(gate, "φ" if gate == "g" else "σ")
+        drawing.text(x, 177, sign, f"math {state(f'act_{gate}')}")
         backwards = state(gate) == "back"
         drawing.text(x + 6, 150, f"∂{gate}" if backwards else gate, f"math {state(gate)}", "start")
     drawing.box(283, 72, 34, 24, f"act {state('φ')}")
     drawing.text(300, 89, "φ", f"math {state('φ')}")
-    for name, x in (("U", 87), ("W", 168), ("b", 249)):
-        drawing.box(x - 15, 256, 30, 24, f"weight {state(name)}")
-        drawing.text(x, 273, f"∂{name}" if state(name) == "back" else name, f"math {state(name)}")
-    for name, (x, y, words, anchor) in CELL_ENDS.items():
+    for name, (x, y) in option.ramps.items():
+        drawing.box(x - 17, y - 10, 34, 20, f"act {state(name)}")
+        graph = [(x - 13, y + 5), (x - 6, y + 5), (x + 6, y - 5), (x + 13, y - 5)]
+        drawing.line(graph, state(name), arrow=False)
+    weights = {name: (x, low(y)) for name, (x, y) in CELL_WEIGHTS.items()}
+    for name, (x, y) in {**weights, **option.weights}.items():
+        drawing.box(x - 15, y - 12, 30, 24, f"weight {state(name)}")
+        drawing.text(x, y + 5, f"∂{name}" if state(name) == "back" else name, f"math {state(name)}")
+    ends = {name: (x, low(y), *rest) for name, (x, y, *rest) in CELL_ENDS.items()}
+    for name, (x, y, words, anchor) in {**ends, **option.ends}.items():
         words = "∂" + words if state(name) == "back" else words
-        drawing.text(x, y, words, state(name), anchor)
+        drawing.text(x, y, words, f"math {state(name)}", anchor)
     return drawing
 
 
-def _gate(*gates: str) -> list[str]:
-    """The parts that make these gates from z."""
-    parts = ("cell_{}", "z_{}", "act_{}", "{}")
-    return [part.format(gate) for gate in gates for part in parts]
+def _parts(names: str, gates: Sequence[str] = GATES) -> list[str]:
+    """The names of parts of each gate; ``{}`` stands for its letter."""
+    return [name.format(gate) for gate in gates for name in names.split()]
 
 
-ALL_Z = [f"cell_{gate}" for gate in GATES]
+FROM_Z = "cell_{} z_{} act_{} {}"
+"""The parts that make a gate from z."""
+ALL_Z = _parts("cell_{}")
 
 CELL_FOCUS: Mapping[int, Focus] = {
     1: Focus(
@@ -113,8 +162,11 @@ CELL_FOCUS: Mapping[int, Focus] = {
         "has a part for each of i, f, g and o.",
         on=["x_t", "x_in", "W", "W_up", "h_prev", "h_in", "U", "U_up", "b", "b_up", *ALL_Z],
     ),
-    2: Focus("The parts i and f of z go through σ and become i and f.", on=_gate("i", "f")),
-    3: Focus("The part g of z goes through φ and becomes g.", on=_gate("g")),
+    2: Focus(
+        "The parts i and f of z go through σ and become i and f.",
+        on=_parts(FROM_Z, ("i", "f")),
+    ),
+    3: Focus("The part g of z goes through φ and becomes g.", on=_parts(FROM_Z, "g")),
     4: Focus(
         "The line of the cell state runs straight through the cell: c of the step before is "
         "multiplied by f, then the product of i and g is added, which gives c_t.",
@@ -122,7 +174,7 @@ CELL_FOCUS: Mapping[int, Focus] = {
             "times_ig", "ig_up"],
         used=["i", "f", "g"],
     ),
-    5: Focus("The part o of z goes through σ and becomes o.", on=_gate("o")),
+    5: Focus("The part o of z goes through σ and becomes o.", on=_parts(FROM_Z, "o")),
     6: Focus(
         "c_t goes through φ and is multiplied by o, which gives h_t.",
         on=["c_down", "φ", "φ_down", "times_o", "o_up", "h_out", "h_t"],
@@ -149,7 +201,7 @@ CELL_FOCUS: Mapping[int, Focus] = {
     10: Focus(
         "The gradients on i, f, g and o flow back through their activations into the four parts "
         "of z.",
-        back=[part for gate in GATES for part in _gate(gate)],
+        back=_parts(FROM_Z),
     ),
     11: Focus(
         "The gradient on c_t flows back along the line of the cell state, through the product "
@@ -303,10 +355,125 @@ HEAD_FOCUS: Mapping[int, Focus] = {
 }
 
 
+# ----- what some cells do besides -----
+
+DROPOUT = Option(
+    edges={
+        "x_in": [(168, 346), (168, 310 + R)], "x_seen": [(168, 310 - R), (168, 280)],
+        "h_in": [(14, 268), (43 - R, 268)], "h_seen": [(43 + R, 268), (72, 268)],
+        "s_in": [(206, 310), (168 + R, 310)], "r_in": [(43, 306), (43, 268 + R)],
+    },
+    nodes={"times_s": (168, 310, "⊙"), "times_r": (43, 268, "⊙")},
+    ends={"h_prev": (8, 252, "h_{t−1}", "start"), "x_t": (176, 344, "x_t", "start"),
+          "s": (211, 314, "s", "start"), "r": (43, 320, "r", "middle")},
+    depth=40,
+)  # fmt: skip
+
+JOIN = 212
+"""Between z and the activations, where there is room for something."""
+
+LOOKS = {gate: COLUMN[gate] - 27 for gate in PEEPHOLE_GATES}
+"""Where each gate's look at the cell state goes down."""
+PEEPHOLES = Option(
+    edges={
+        **{f"z_{gate}": [(COLUMN[gate], 252), (COLUMN[gate], JOIN + R)] for gate in LOOKS},
+        **{f"sum_{gate}": [(COLUMN[gate], JOIN - R), (COLUMN[gate], 184)] for gate in LOOKS},
+        **{f"look_{gate}": [(x, 44), (x, 60)] for gate, x in LOOKS.items()},
+        **{f"p_{gate}_down": [(x, 84), (x, JOIN), (x + 27 - R, JOIN)] for gate, x in LOOKS.items()},
+    },
+    nodes={f"plus_{gate}": (COLUMN[gate], JOIN, "+") for gate in LOOKS},
+    weights={f"p_{gate}": (x, 72) for gate, x in LOOKS.items()},
+    hops={"p_f_down": 104},
+    room=40,
+)
+
+CLIP = Option(
+    edges={
+        **{f"z_{gate}": [(x, 252), (x, JOIN + 10)] for gate, x in COLUMN.items()},
+        **{f"clipped_{gate}": [(x, JOIN - 10), (x, 184)] for gate, x in COLUMN.items()},
+    },
+    ramps={f"clip_{gate}": (x, JOIN) for gate, x in COLUMN.items()},
+    room=40,
+)
+
+COUPLED = Option(
+    edges={"i_to_f": [(87, 160), (87, 134), (114, 134), (114, 172), (124, 172)]},
+    signs={"f": "1−"},
+    unused="f",
+)
+
+PROJECTION = Option(
+    edges={"q_down": [(300, 130 + R), (300, 160)], "h_out": [(300, 184), (300, 196), (348, 196)]},
+    weights={"R": (300, 172)},
+    ends={"q": (307, 153, "q_t", "start")},
+)
+
+
+LOOK = "look_{0} p_{0} p_{0}_down plus_{0} sum_{0}"
+"""The parts through which a gate looks at the cell state."""
+
+OPTION_FOCUS: Mapping[int, tuple[Option, Focus]] = {
+    23: (DROPOUT, Focus(
+        "On its way to W, x_t is multiplied by the factors s; on its way to U, h of the step "
+        "before is multiplied by the factors r.",
+        on=["x_t", "x_in", "s", "s_in", "times_s", "x_seen", "W", "W_up", "h_prev", "h_in", "r",
+            "r_in", "times_r", "h_seen", "U", "U_up", "b", "b_up", *ALL_Z],
+    )),
+    24: (PEEPHOLES, Focus(
+        "From the line of the cell state, before the product with f, two ways lead down through "
+        "the weights p of i and of f and are added to these parts of z. A third, through the p of "
+        "o, begins after the sum, at c_t, and is added to the part of o.",
+        on=_parts(LOOK, PEEPHOLE_GATES),
+        used=["c_prev", "c_in", "c_t", "c_out", *_parts("cell_{} z_{}", PEEPHOLE_GATES)],
+    )),
+    25: (CLIP, Focus(
+        "Between each part of z and its activation stands a clip: a line that rises from a lower "
+        "to an upper bound and is flat on both sides.",
+        on=_parts("z_{} clip_{} clipped_{}"),
+        used=ALL_Z,
+    )),
+    26: (COUPLED, Focus(
+        "f is made of i, as 1 − i. The part of z for f leads nowhere.",
+        on=["i_to_f", "act_f", "f"],
+        used=["i", "act_i"],
+    )),
+    27: (PROJECTION, Focus(
+        "The product of o and φ of c_t is q_t. It goes through R, which gives h_t.",
+        on=["c_down", "φ", "φ_down", "times_o", "o_up", "q_down", "q", "R", "h_out", "h_t"],
+        used=["o", "c_t"],
+    )),
+    28: (PROJECTION, Focus(
+        "The gradient on h_t flows back through R to q_t, and into R.",
+        back=["h_t", "h_out", "R", "q_down", "q"],
+    )),
+    29: (COUPLED, Focus(
+        "The gradient on f flows back through 1 − i to i. The part of z for f gets none.",
+        back=["f", "act_f", "i_to_f", "i"],
+    )),
+    30: (CLIP, Focus(
+        "The gradients flow back from the activations through the clips into the four parts of z.",
+        back=_parts("clipped_{} clip_{} z_{} cell_{}"),
+    )),
+    31: (PEEPHOLES, Focus(
+        "The gradient on the part of z for o flows back through its p to c_t; those on the parts "
+        "for i and f flow back through theirs to c of the step before; and each flows into its p.",
+        back=[*_parts(LOOK, PEEPHOLE_GATES), "c_t", "c_out", "c_in", "c_prev"],
+    )),
+    32: (DROPOUT, Focus(
+        "The gradient on z flows back through W and the product with s to x_t, through U and the "
+        "product with r to h of the step before, and into W and U.",
+        back=[*ALL_Z, "W_up", "W", "x_seen", "times_s", "x_in", "x_t", "U_up", "U", "h_seen",
+              "times_r", "h_in", "h_prev"],
+        used=["s", "s_in", "r", "r_in"],
+    )),
+}  # fmt: skip
+
+
 FOCUS = {
     **{number: (cell, focus) for number, focus in CELL_FOCUS.items()},
     **{number: (masked, focus) for number, focus in MASKED_FOCUS.items()},
     **{number: (head, focus) for number, focus in HEAD_FOCUS.items()},
+    **{n: (partial(cell, option=option), focus) for n, (option, focus) in OPTION_FOCUS.items()},
 }
 """For each equation its drawing, and the part to light up."""
 

@@ -13,8 +13,12 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.writers.html5 import HTML5Translator
 
-ADDED_TO = "\N{RIGHTWARDS ARROW FROM BAR}"
-"""Stands for += on its way through docutils, which has no \\mathrel. Used for nothing else."""
+STAND_INS = {
+    "+": (r"\mapsto ", "\N{RIGHTWARDS ARROW FROM BAR}"),
+    "-": (r"\hookrightarrow ", "\N{RIGHTWARDS ARROW WITH HOOK}"),
+}
+"""What stands for += and -= on its way through docutils, which has no \\mathrel, as LaTeX and as
+MathML. Used for nothing else."""
 
 
 def to_mathml(latex: str, as_block: bool) -> str:
@@ -23,13 +27,17 @@ def to_mathml(latex: str, as_block: bool) -> str:
     Raises:
         ExtensionError: LaTeX that docutils cannot translate.
     """
-    known = latex.replace(r"\mathrel{+}=", r"\mapsto ")
+    known = latex
+    for sign, (stand_in, _) in STAND_INS.items():
+        known = known.replace(rf"\mathrel{{{sign}}}=", stand_in)
     known = re.sub(r"\\textstyle(\\\w+_\w)", r"{\\textstyle\1}", known)  # docutils wants a group
     try:
         mathml = tex2mathml(known, as_block=as_block)
     except MathError as error:
         raise ExtensionError(f"the formula {latex!r} cannot be translated: {error}") from error
-    mathml = re.sub(rf"<mo>\s*{ADDED_TO}\s*</mo>", "<mo>+=</mo>", mathml)
+    for sign, (_, stand_in) in STAND_INS.items():
+        shown = sign.replace("-", "\N{MINUS SIGN}")
+        mathml = re.sub(rf"<mo>\s*{stand_in}\s*</mo>", f"<mo>{shown}=</mo>", mathml)
     return re.sub(r"<mo>\s*'\s*</mo>", '<mo lspace="0" rspace="0">\N{PRIME}</mo>', mathml)
 
 

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 Point = tuple[float, float]
 
@@ -33,17 +34,18 @@ class Drawing:
     ) -> None:
         """A line through the points, with an arrowhead at its end.
 
-        ``hop`` makes the first stretch, which must be vertical, jump over whatever lies at that y.
+        ``hop`` makes a vertical stretch jump over whatever lies at that y.
         """
         shaft = list(points)
         if arrow:
             shaft[-1] = _towards(points[-1], points[-2], ARROW - 1)
         path = "M" + _xy(shaft[0])
-        if hop:
-            x, up = shaft[0][0], shaft[1][1] < shaft[0][1]
-            before, after = (hop + 5, hop - 5) if up else (hop - 5, hop + 5)
-            path += f"L{_xy((x, before))}A5 5 0 0 {int(up)} {_xy((x, after))}"
-        path += "".join("L" + _xy(p) for p in shaft[1:])
+        for (x, y), (next_x, next_y) in pairwise(shaft):
+            if x == next_x and min(y, next_y) < hop < max(y, next_y):
+                up = next_y < y
+                before, after = (hop + 5, hop - 5) if up else (hop - 5, hop + 5)
+                path += f"L{_xy((x, before))}A5 5 0 0 {int(up)} {_xy((x, after))}"
+            path += "L" + _xy((next_x, next_y))
         self._add(f'<path d="{path}" fill="none"/>', f"line {classes}")
         if arrow:
             self._add(f'<path d="{_arrowhead(points[-2], points[-1])}"/>', f"head {classes}")

@@ -1,32 +1,61 @@
 """Keras' layers over the functional core: names, arguments, defaults and weight order are Keras'.
 
-One layer a file. What is common to them is in `base`; how weights begin is in `initializers`.
+One layer a file. What is common to them is in `base`, and in `composite` for layers made of
+layers; how weights begin is in `initializers`, what they are held to in `regularizers` and
+`constraints`.
 """
 
 from typing import Any
 
 from lstm_ref.errors import UnsupportedError
+from lstm_ref.layers.activation import Activation
 from lstm_ref.layers.base import Layer
+from lstm_ref.layers.bidirectional import Bidirectional
 from lstm_ref.layers.dense import Dense
+from lstm_ref.layers.dropout import Dropout
+from lstm_ref.layers.embedding import Embedding
 from lstm_ref.layers.input import Input, InputLayer
 from lstm_ref.layers.lstm import LSTM
+from lstm_ref.layers.lstm_cell import LSTMCell
 from lstm_ref.layers.masking import Masking
+from lstm_ref.layers.registry import LAYERS
+from lstm_ref.layers.repeat_vector import RepeatVector
+from lstm_ref.layers.rnn import RNN
+from lstm_ref.layers.stacked_rnn_cells import StackedRNNCells
+from lstm_ref.layers.time_distributed import TimeDistributed
 
-__all__ = ["LAYERS", "LSTM", "Dense", "Input", "InputLayer", "Layer", "Masking"]
+__all__ = [
+    "LAYERS",
+    "LSTM",
+    "RNN",
+    "Activation",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Input",
+    "InputLayer",
+    "LSTMCell",
+    "Layer",
+    "Masking",
+    "RepeatVector",
+    "StackedRNNCells",
+    "TimeDistributed",
+]
 
-LAYERS: dict[str, type[Layer]] = {
-    layer.__name__: layer for layer in (InputLayer, Masking, LSTM, Dense)
-}
-"""The layers a saved model may name. Nothing else is ever made from a file."""
+_KINDS: tuple[type[Layer], ...] = (
+    *(InputLayer, Masking, Embedding, LSTM, LSTMCell, RNN, StackedRNNCells, Bidirectional),
+    *(Dense, TimeDistributed, Dropout, Activation, RepeatVector),
+)
+LAYERS.update((kind.__name__, kind) for kind in _KINDS)
 
 NOT_THERE = frozenset(
     {
-        "Activation", "Add", "Attention", "AveragePooling1D", "BatchNormalization",
-        "Bidirectional", "Concatenate", "Conv1D", "ConvLSTM1D", "Dropout", "Embedding", "Flatten",
-        "GRU", "GRUCell", "GlobalAveragePooling1D", "LSTMCell", "Lambda", "LayerNormalization",
-        "LeakyReLU", "MaxPooling1D", "MultiHeadAttention", "Normalization", "Permute", "RNN",
-        "ReLU", "RepeatVector", "Rescaling", "Reshape", "SimpleRNN", "SimpleRNNCell", "Softmax",
-        "SpatialDropout1D", "StackedRNNCells", "TextVectorization", "TimeDistributed",
+        "Add", "Attention", "AveragePooling1D", "BatchNormalization", "Concatenate", "Conv1D",
+        "ConvLSTM1D", "Flatten", "GRU", "GRUCell", "GlobalAveragePooling1D", "Lambda",
+        "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MultiHeadAttention", "Normalization",
+        "Permute", "ReLU", "Rescaling", "Reshape", "SimpleRNN", "SimpleRNNCell", "Softmax",
+        "SpatialDropout1D", "TextVectorization",
     }
 )  # fmt: skip
 """Layers of Keras that programs with an LSTM often import, and that are not there."""
@@ -40,7 +69,6 @@ def __getattr__(name: str) -> Any:
         AttributeError: nobody has such a layer.
     """
     if name in NOT_THERE:
-        instead = ": Dense works at every time step by itself" if name == "TimeDistributed" else ""
         there = ", ".join(layer for layer in __all__ if layer in ("Input", *LAYERS))
-        raise UnsupportedError(f"the layer {name} is not supported yet{instead}. There are {there}")
+        raise UnsupportedError(f"the layer {name} is not supported yet. There are {there}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

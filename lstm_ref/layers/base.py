@@ -14,6 +14,10 @@ import numpy as np
 from lstm_ref.checks import real_array
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
+from lstm_ref.layers import regularizers
+from lstm_ref.layers.carried_mask import carried_mask, with_mask
+from lstm_ref.layers.constraints import Constraint
+from lstm_ref.layers.regularizers import Regularizer
 from lstm_ref.layers.session import auto_name, dtype_name
 from lstm_ref.spec.parameters import fixed
 
@@ -28,6 +32,8 @@ class Layer:
         name: how messages, weight names and files call it; None counts up ("lstm", "lstm_1").
         dtype: "float32" or "float64"; None for `floatx`.
         trainable: whether ``fit`` changes the weights.
+        activity_regularizer: a penalty on the layer's output, divided by the rows of the batch and
+            added to the loss; see `lstm_ref.regularizers`.
         input_shape, batch_input_shape, batch_shape, input_dim, input_length: on a model's first
             layer, the shape of the data, without or with the batch axis, or by its parts.
         refused: everything else, named in the error.
@@ -39,6 +45,7 @@ class Layer:
         name: str | None = None,
         dtype: Any = None,
         trainable: bool = True,
+        activity_regularizer: Any = None,
         input_shape: Sequence[int | None] | None = None,
         batch_input_shape: Sequence[int | None] | None = None,
         batch_shape: Sequence[int | None] | None = None,
@@ -57,9 +64,12 @@ class Layer:
         self.name = auto_name(kind) if name is None else str(name)
         self.dtype = dtype_name(dtype)
         self.trainable = bool(trainable)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self.built = False
         self.build_shape: Shape | None = None
         self._weights: dict[str, Array] = {}
+        self._regularizers: dict[str, Regularizer | None] = {}
+        self._constraints: dict[str, Constraint | None] = {}
 
         self.declared_shape: Shape | None = None
         """The input shape given with the layer, batch axis first; None when none was."""
@@ -76,6 +86,12 @@ class Layer:
     input_axes: int | None = None
     """How many axes an input has, the batch axis included; None where any number will do."""
 
+    makes_masks = False
+    """Whether `compute_mask` finds padding that nobody has told it of."""
+
+    outputs = 1
+    """How many arrays a call gives."""
+
     def shape_from_parts(self, input_length: int | None, input_dim: int) -> Shape:
         """The input shape that Keras 2's ``input_length`` and ``input_dim`` mean here."""
         return (None, input_dim) if input_length is None else (None, input_length, input_dim)
@@ -91,12 +107,12 @@ class Layer:
     def check_input(self, shape: Shape) -> None:
         """Raise ShapeError when inputs of this shape do not belong here."""
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """The shape that comes out for an input of this shape."""
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """The shape that comes out for an input of this shape, or those of several outputs."""
         return input_shape
 
-    def compute_mask(self, x: Array, mask: Array | None = None) -> Array | None:  # noqa: ARG002
-        """The mask [B,T] of the layer's output, from that of its input ``x``."""
+    def compute_mask(self, x: Array, mask: Array | None = None) -> Any:  # noqa: ARG002
+        """The mask [B,T] of the layer's output, from that of its input ``x``; one an output."""
         return mask
 
     def forward(
@@ -115,14 +131,19 @@ class Layer:
 
     # What all of them do alike.
 
-    def __call__(self, x: Any, mask: Any = None, training: bool = False) -> Any:
+    def __call__(self, x: Any, mask: Any = None, training: bool | None = None) -> Any:
         """The layer's output for ``x``, a NumPy array. The first call builds the weights.
 
-        ``training`` is there for layers that behave differently in it. Of those here, none does.
+        Args:
+            x: the input.
+            mask: [B,T], True where the step is real; None for the one that ``x`` carries, if an
+                earlier layer gave it one (`lstm_ref.layers.carried_mask`).
+            training: True lets dropout drop. None is False.
         """
-        x = self.read(x)
-        y, _ = self.forward(x, mask, training)
-        return y
+        given, mask = x, carried_mask(x) if mask is None else mask
+        x = self.read(given)
+        y, _ = self.forward(x, mask, bool(training))
+        return with_mask(y, self.compute_mask(x, mask))
 
     def read(self, x: Any) -> Array:
         """``x`` as an array of the layer's dtype, its shape checked; builds the layer if needed."""
@@ -131,11 +152,15 @@ class Layer:
                 f"layer {self.name!r} was called on layer {x.name!r}: the functional API is not "
                 "supported yet. Where layers follow each other, Sequential([...]) makes the model"
             )
-        array = real_array(x, f"the input of layer {self.name!r}", np.dtype(self.dtype))
+        array = self.cast(x, f"the input of layer {self.name!r}")
         if not self.built:
             self.build(array.shape)
         self.check_input(array.shape)
         return array
+
+    def cast(self, x: Any, name: str) -> Array:
+        """``x`` as an array of what the layer computes with; ``name`` is for messages."""
+        return real_array(x, name, np.dtype(self.dtype))
 
     def build(
         self, input_shape: Sequence[int | None], weights: Mapping[str, Array] | None = None
@@ -168,20 +193,24 @@ class Layer:
             ShapeError: another shape, or a weight the layer does not have.
         """
         for name, value in weights.items():
-            whole = f"{self.name}/{name}"
-            if name not in self._weights:
-                raise ShapeError(f"there is no weight {whole}: {self._inventory()}")
-            array = real_array(value, whole, np.dtype(self.dtype))
-            if array.shape != self._weights[name].shape:
-                raise ShapeError(
-                    f"{whole} has shape {self._weights[name].shape}, and an array of shape "
-                    f"{array.shape} came for it: {self._inventory()}"
-                )
-            self._weights[name] = fixed(array)
+            self._weights[name] = fixed(self._checked(name, value))
+
+    def _checked(self, name: str, value: Any) -> Array:
+        """``value`` as an array that may take the place of the named weight."""
+        whole = f"{self.name}/{name}"
+        if name not in self.params:
+            raise ShapeError(f"there is no weight {whole}: {self._inventory()}")
+        array = real_array(value, whole, np.dtype(self.dtype))
+        if array.shape != (shape := self.params[name].shape):
+            raise ShapeError(
+                f"{whole} has shape {shape}, and an array of shape {array.shape} came for it: "
+                f"{self._inventory()}"
+            )
+        return array
 
     def get_weights(self) -> list[Array]:
         """Copies of the weights, in Keras' order: kernel, recurrent_kernel, bias."""
-        return [weight.copy() for weight in self._weights.values()]
+        return [weight.copy() for weight in self.params.values()]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy these arrays into the layer, in the order of `get_weights`.
@@ -194,38 +223,44 @@ class Layer:
                 f"layer {self.name!r} has no weights yet: build it first, with the shape of its "
                 "input, for example layer.build((None, None, features))"
             )
-        if len(weights) != len(self._weights):
+        if len(weights) != len(self.params):
             raise ShapeError(
-                f"layer {self.name!r} takes {len(self._weights)} arrays, and {len(weights)} came: "
+                f"layer {self.name!r} takes {len(self.params)} arrays, and {len(weights)} came: "
                 f"{self._inventory()}"
             )
-        self.assign({name: np.array(w) for name, w in zip(self._weights, weights, strict=True)})
+        self.assign({name: np.array(w) for name, w in zip(self.params, weights, strict=True)})
+
+    @property
+    def trainable_names(self) -> list[str]:
+        """The names of the weights that ``fit`` changes: all, or none when not `trainable`."""
+        return list(self.params) if self.trainable else []
 
     def _inventory(self) -> str:
         """The weights and their shapes, for messages."""
-        held = ", ".join(f"{name} {weight.shape}" for name, weight in self._weights.items())
+        held = ", ".join(f"{name} {weight.shape}" for name, weight in self.params.items())
         return f"layer {self.name!r} ({type(self).__name__}) has {held or 'no weights'}"
 
     @property
     def weights(self) -> list[Array]:
         """The weights as read-only arrays; `set_weights` changes them."""
-        return [read_only(weight) for weight in self._weights.values()]
+        return [read_only(weight) for weight in self.params.values()]
 
     @property
     def trainable_weights(self) -> list[Array]:
         """The weights that ``fit`` changes: all, or none when `trainable` is False."""
-        return self.weights if self.trainable else []
+        return [read_only(self.params[name]) for name in self.trainable_names]
 
     @property
     def non_trainable_weights(self) -> list[Array]:
         """The weights that ``fit`` leaves alone."""
-        return [] if self.trainable else self.weights
+        trained = self.trainable_names
+        return [read_only(w) for name, w in self.params.items() if name not in trained]
 
     def weight(self, name: str) -> Array:
         """One weight, read-only."""
         if not self.built:
             raise AttributeError(f"layer {self.name!r} has no weights before it is built")
-        return read_only(self._weights[name])
+        return read_only(self.params[name])
 
     def count_params(self) -> int:
         """How many numbers the weights hold."""
@@ -234,11 +269,51 @@ class Layer:
                 f"layer {self.name!r} is not built, so its weights have no shape yet: call it on "
                 "data or build it with the shape of its input"
             )
-        return sum(math.prod(weight.shape) for weight in self._weights.values())
+        return sum(math.prod(weight.shape) for weight in self.params.values())
+
+    # Penalties and constraints: what training adds to the loss, and to the new weights.
+
+    def regularized(self) -> dict[str, Regularizer]:
+        """The regularizers by the names of the weights that are trained with them."""
+        given = {n: r for n, r in self._regularizers.items() if r is not None}
+        return {name: given[name] for name in self.trainable_names if name in given}
+
+    def constrained(self) -> dict[str, Constraint]:
+        """The constraints by the names of the weights they are on."""
+        given = {n: c for n, c in self._constraints.items() if c is not None}
+        return {name: given[name] for name in self.params if name in given}
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalties on the weights, one for each that has a regularizer."""
+        return [penalty(self.params[name]) for name, penalty in self.regularized().items()]
+
+    def activity_penalty(self, outputs: Any, cache: Any) -> float:  # noqa: ARG002
+        """The penalty on the outputs of a call, each divided by its rows; 0 where there are none.
+
+        Keras: ``keras.Layer.__call__``. ``cache`` is what `forward` kept.
+        """
+        if self.activity_regularizer is None:
+            return 0.0
+        arrays = outputs if isinstance(outputs, tuple) else (outputs,)
+        return sum(self.activity_regularizer(y) / len(y) for y in arrays if len(y))
+
+    def activity_gradient(self, y: Array) -> Array | None:
+        """The gradient of that penalty on one output; None where there is none."""
+        if self.activity_regularizer is None or not len(y):
+            return None
+        gradient: Array = self.activity_regularizer.gradient(y) / y.dtype.type(len(y))
+        return gradient
+
+    def restart_dropout(self) -> None:
+        """Let what is dropped begin anew, so that the next call drops what the first one did."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments under Keras' names, JSON-able."""
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -267,11 +342,12 @@ def axes(shape: Any, argument: str, count: int | None) -> Shape:
             "steps of one feature"
         )
     if count is not None and len(shape) != count:
-        meaning = {
-            2: "(time, features) without the batch axis, for example (10, 1)",
-            3: "(batch, time, features), for example (None, 10, 1)",
+        what, meaning = {
+            1: ("this layer", "(features,) without the batch axis, for example (3,)"),
+            2: ("an LSTM", "(time, features) without the batch axis, for example (10, 1)"),
+            3: ("an LSTM", "(batch, time, features), for example (None, 10, 1)"),
         }[count]
-        raise ShapeError(f"{argument}={tuple(shape)}: an LSTM needs {meaning}")
+        raise ShapeError(f"{argument}={tuple(shape)}: {what} needs {meaning}")
     return tuple(shape)
 
 
@@ -282,15 +358,15 @@ def read_only(array: Array) -> Array:
     return view
 
 
-def positive_units(units: Any, kind: str) -> int:
-    """``units`` as an int.
+def positive(number: Any, kind: str, argument: str = "units") -> int:
+    """``number`` as an int.
 
     Raises:
         ValueError: not a positive whole number.
     """
-    if isinstance(units, bool) or not isinstance(units, int | np.integer) or units <= 0:
-        raise ValueError(f"{kind}(units={units!r}): a positive whole number is needed")
-    return int(units)
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number <= 0:
+        raise ValueError(f"{kind}({argument}={number!r}): a positive whole number is needed")
+    return int(number)
 
 
 def refuse(kind: str, arguments: Mapping[str, Any], advice: str = "") -> None:

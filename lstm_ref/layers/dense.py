@@ -5,8 +5,8 @@ from typing import Any
 from lstm_ref.backend import dense_backward, dense_forward
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
-from lstm_ref.layers import initializers
-from lstm_ref.layers.base import Layer, Shape, positive_units, refuse
+from lstm_ref.layers import constraints, initializers, regularizers
+from lstm_ref.layers.base import Layer, Shape, positive, refuse
 from lstm_ref.spec.activations import activation_id
 from lstm_ref.spec.parameters import DenseCache
 
@@ -22,7 +22,10 @@ class Dense(Layer):
         units: K, the number of outputs.
         activation: a name; None for linear.
         use_bias, kernel_initializer, bias_initializer: as in Keras.
-        The regularizers, constraints, LoRA and quantization of Keras are refused by name.
+        kernel_regularizer, bias_regularizer: see `lstm_ref.regularizers`.
+        kernel_constraint, bias_constraint: see `lstm_ref.constraints`.
+        activity_regularizer: see `Layer`.
+        The LoRA and quantization of Keras are refused by name.
     """
 
     def __init__(
@@ -42,25 +45,28 @@ class Dense(Layer):
         quantization_config: Any = None,
         **common: Any,
     ) -> None:
-        super().__init__(**common)
+        super().__init__(activity_regularizer=activity_regularizer, **common)
         refuse(
             "Dense",
             {
-                "kernel_regularizer": kernel_regularizer,
-                "bias_regularizer": bias_regularizer,
-                "activity_regularizer": activity_regularizer,
-                "kernel_constraint": kernel_constraint,
-                "bias_constraint": bias_constraint,
                 "lora_rank": lora_rank,
                 "lora_alpha": lora_alpha,
                 "quantization_config": quantization_config,
             },
         )
-        self.units = positive_units(units, "Dense")
+        self.units = positive(units, "Dense")
         self.activation = activation_id(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
+        self._regularizers = {
+            "kernel": regularizers.get(kernel_regularizer),
+            "bias": regularizers.get(bias_regularizer),
+        }
+        self._constraints = {
+            "kernel": constraints.get(kernel_constraint),
+            "bias": constraints.get(bias_constraint),
+        }
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         """kernel [H,K] and bias [K]."""
@@ -135,4 +141,12 @@ class Dense(Layer):
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
+            **{
+                f"{name}_regularizer": regularizers.serialize(regularizer)
+                for name, regularizer in self._regularizers.items()
+            },
+            **{
+                f"{name}_constraint": constraints.serialize(constraint)
+                for name, constraint in self._constraints.items()
+            },
         }

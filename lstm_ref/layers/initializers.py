@@ -7,22 +7,20 @@ and rounded to the dtype asked for.
 """
 
 import math
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
-from lstm_ref.layers.session import dtype_name, fresh_seed, snake_case
+from lstm_ref.layers import named
+from lstm_ref.layers.session import dtype_name, fresh_seed
 
 Shape = tuple[int, ...]
 
 
-class Initializer:
+class Initializer(named.Named):
     """``initializer(shape, dtype=None)`` gives an array. Its arguments are its config."""
-
-    arguments: ClassVar[tuple[str, ...]] = ()
-    """The names of the constructor's arguments, each kept in an attribute of the same name."""
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Array:
         """An array of this shape; dtype None means `floatx`."""
@@ -31,15 +29,6 @@ class Initializer:
     def _draw(self, shape: Shape) -> Array:
         """The values in float64."""
         raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, JSON-able."""
-        return {name: getattr(self, name) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The reverse of `get_config`."""
-        return cls(**config)
 
 
 class Zeros(Initializer):
@@ -177,7 +166,7 @@ class VarianceScaling(RandomInitializer):
         return stddev * _truncated_normal(self.generator(), shape)
 
 
-class _Named(VarianceScaling):
+class _Scheme(VarianceScaling):
     """A variance scaling with a name of its own, whose only argument is the seed."""
 
     arguments: ClassVar[tuple[str, ...]] = ("seed",)
@@ -187,37 +176,37 @@ class _Named(VarianceScaling):
         super().__init__(*self.scheme, seed=seed)
 
 
-class GlorotUniform(_Named):
+class GlorotUniform(_Scheme):
     """U(±√(6 / (fan_in + fan_out))): Glorot and Bengio (2010), eq. 16. Keras' default kernel."""
 
     scheme = (1.0, "fan_avg", "uniform")
 
 
-class GlorotNormal(_Named):
+class GlorotNormal(_Scheme):
     """Truncated normal of variance 2 / (fan_in + fan_out): Glorot and Bengio (2010)."""
 
     scheme = (1.0, "fan_avg", "truncated_normal")
 
 
-class HeUniform(_Named):
+class HeUniform(_Scheme):
     """U(±√(6 / fan_in)): He et al. (2015), for relu."""
 
     scheme = (2.0, "fan_in", "uniform")
 
 
-class HeNormal(_Named):
+class HeNormal(_Scheme):
     """Truncated normal of variance 2 / fan_in: He et al. (2015), for relu."""
 
     scheme = (2.0, "fan_in", "truncated_normal")
 
 
-class LecunUniform(_Named):
+class LecunUniform(_Scheme):
     """U(±√(3 / fan_in)): LeCun et al. (1998), Efficient BackProp."""
 
     scheme = (1.0, "fan_in", "uniform")
 
 
-class LecunNormal(_Named):
+class LecunNormal(_Scheme):
     """Truncated normal of variance 1 / fan_in: LeCun et al. (1998), Efficient BackProp."""
 
     scheme = (1.0, "fan_in", "truncated_normal")
@@ -274,7 +263,7 @@ _CLASSES: tuple[type[Initializer], ...] = (
     *(LecunUniform, LecunNormal, Orthogonal),
 )
 INITIALIZERS: dict[str, type[Initializer]] = {
-    **{cls.__name__: cls for cls in _CLASSES},
+    **named.by_name(_CLASSES),
     "zero": Zeros,
     "one": Ones,
     "uniform": RandomUniform,
@@ -282,36 +271,19 @@ INITIALIZERS: dict[str, type[Initializer]] = {
     "IdentityInitializer": Identity,
     "OrthogonalInitializer": Orthogonal,
 }
-"""Every initializer by name: its class name, and Keras' older names."""
-INITIALIZERS.update({snake_case(cls.__name__): cls for cls in _CLASSES})
+"""Every initializer by name: its class name in both spellings, and Keras' older names."""
 
 
 def get(identifier: Any) -> Initializer:
     """The initializer meant by a name, a class, an object or a ``{"class_name", "config"}`` dict.
 
     Raises:
-        ValueError: for a name that is not known, with the known ones.
-        UnsupportedError: for a function or an array, which a saved model could not carry.
+        ValueError, ModelFormatError, UnsupportedError: as `named.find`.
     """
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if isinstance(identifier, Initializer):
-        return identifier
-    name: Any = identifier
-    config: dict[str, Any] = {}
-    if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if not isinstance(name, str):
-        raise UnsupportedError(
-            f"an initializer is a name, a config or an Initializer, not {identifier!r}; "
-            "to begin from given values, build the layer and use set_weights"
-        )
-    if name not in INITIALIZERS:
-        known = sorted({snake_case(cls.__name__) for cls in _CLASSES})
-        raise ValueError(f"there is no initializer {name!r}; there are {', '.join(known)}")
-    return INITIALIZERS[name].from_config(config)
+    advice = "to begin from given values, build the layer and use set_weights"
+    return named.find(identifier, Initializer, INITIALIZERS, advice)
 
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
     """What `get` reads back: the class name and the config."""
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    return named.serialize(initializer)

@@ -10,11 +10,17 @@ from lstm_ref.conventions import Array
 from lstm_ref.layers.base import Layer, Shape, axes, refuse
 from lstm_ref.layers.session import dtype_name
 
+WHOLE_NUMBERS = tuple(
+    np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)
+)
+"""The dtypes an `Input` may have besides those that layers compute in."""
+
 
 class InputLayer(Layer):
     """What `Input` makes: it hands the data on.
 
-    With a `dtype` of its own it rounds the data to it; without, the next layer's dtype decides.
+    With a `dtype` of its own it rounds the data to it (whole numbers too, for an `Embedding`);
+    without, the next layer's dtype decides.
     (Keras always rounds to the input's dtype, float32 unless told otherwise, also in front of
     float64 layers.)
     """
@@ -47,9 +53,12 @@ class InputLayer(Layer):
         whole = axes(batch_shape or (), "batch_shape", None)
         if shape is not None:
             whole = (batch_size, *axes(shape, "shape", None))
-        super().__init__(name=name, dtype=dtype, batch_shape=whole)
+        whole_numbers = dtype in WHOLE_NUMBERS
+        super().__init__(name=name, dtype=None if whole_numbers else dtype, batch_shape=whole)
         self.batch_shape: Shape = whole
-        self.casts_to = None if dtype is None else dtype_name(dtype)
+        self.casts_to = None
+        if dtype is not None:
+            self.casts_to = np.dtype(dtype).name if whole_numbers else dtype_name(dtype)
         self.build(whole)
 
     def read(self, x: Any) -> Array:

@@ -29,6 +29,8 @@ class Masking(Layer):
             )
         self.mask_value = float(mask_value)
 
+    makes_masks = True
+
     def compute_mask(self, x: Array, mask: Array | None = None) -> Array:  # noqa: ARG002
         """bool [B,T] for x[B,T,D]: False where every feature is `mask_value`."""
         return np.asarray(np.any(x != x.dtype.type(self.mask_value), axis=-1))

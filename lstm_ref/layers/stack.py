@@ -1,17 +1,43 @@
 """Layers in a row: their shapes, their weights, and the two passes through all of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lstm_ref.checks import real_array
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers.base import Layer, Shape
+from lstm_ref.layers.carried_mask import carried_mask
+from lstm_ref.layers.composite import Composite
 from lstm_ref.layers.input import InputLayer
-from lstm_ref.layers.lstm import LSTM
-from lstm_ref.layers.masking import Masking
+from lstm_ref.layers.lstm_cell import LSTMCell
+from lstm_ref.layers.rnn import ends_sequences, reads_sequences
+from lstm_ref.layers.stacked_rnn_cells import StackedRNNCells
+
+
+class Kept(NamedTuple):
+    """Of one layer, what the backward pass needs: its cache, and its output."""
+
+    cache: Any
+    y: Array
+
+
+class Pass(NamedTuple):
+    """A forward pass through all layers.
+
+    Attributes:
+        y: the prediction.
+        mask: its mask [B,T], or None.
+        kept: what each layer's backward pass needs, in the order of the layers; empty when it was
+            not kept.
+        penalty: what activity regularizers add to the loss.
+    """
+
+    y: Array
+    mask: Array | None
+    kept: list[Kept]
+    penalty: float
 
 
 class Stack:
@@ -41,7 +67,7 @@ class Stack:
         Raises:
             TypeError: not a layer.
             ValueError: a name that is taken, or an `Input` that is not first.
-            UnsupportedError: an LSTM with return_state, whose three outputs no layer could read.
+            UnsupportedError: a layer with several outputs, which no layer could read, or a cell.
         """
         before = list(self._stack)
         self._append(layer)
@@ -62,10 +88,20 @@ class Stack:
             )
         if isinstance(layer, InputLayer) and self._stack:
             raise ValueError("the Input comes first in a Sequential, and there is one")
-        if isinstance(layer, LSTM) and layer.return_state:
+        if isinstance(layer, LSTMCell | StackedRNNCells):
             raise UnsupportedError(
-                f"layer {layer.name!r} has return_state=True, so it gives three arrays, and a "
-                "Sequential passes one on: call the layer by itself to get its state"
+                f"{layer.name!r} is a cell, which computes one time step from a state: RNN(cell) "
+                "makes a layer of it"
+            )
+        if layer.outputs > 1:
+            cause = (
+                "return_state=True"
+                if getattr(layer, "return_state", False)
+                else ("merge_mode=None")
+            )
+            raise UnsupportedError(
+                f"layer {layer.name!r} has {cause}, so it gives {layer.outputs} arrays, and a "
+                "Sequential passes one on: call the layer by itself to get all of them"
             )
         if not self._stack and layer.declared_shape and not isinstance(layer, InputLayer):
             self._stack.append(InputLayer(batch_shape=layer.declared_shape))
@@ -113,13 +149,13 @@ class Stack:
 
         An LSTM that gives only its last output is the usual cause, and its reader cannot know.
         """
-        if isinstance(layer, LSTM) and len(shape) == 2:
+        if reads_sequences(layer) and len(shape) == 2:
             for other in reversed(self.layers[: self.layers.index(layer)]):
-                if isinstance(other, LSTM) and not other.return_sequences:
+                if ends_sequences(other):
                     raise ShapeError(
-                        f"layer {layer.name!r} (LSTM) reads a sequence, and {other.name!r} before "
-                        f"it gives only its last output, of shape {shape}: set "
-                        f"return_sequences=True on {other.name!r}"
+                        f"layer {layer.name!r} ({type(layer).__name__}) reads a sequence, and "
+                        f"{other.name!r} before it gives only its last output, of shape {shape}: "
+                        f"set return_sequences=True on {other.name!r}"
                     )
         layer.check_input(shape)
 
@@ -255,7 +291,7 @@ class Stack:
             raise ValueError(f"the model {self.name!r} has no layers")
         first = self._stack[0]
         data = first.read(x) if isinstance(first, InputLayer) else x
-        array = real_array(data, "x", np.dtype(self.layers[0].dtype))
+        array = self.layers[0].cast(data, "x")
         if not self.built:
             self.build((_fixed_batch(len(array), batch_size), *array.shape[1:]))
         axes, last = len(self.input_shape), self.input_shape[-1]
@@ -274,60 +310,102 @@ class Stack:
         _, *rest = self.compute_output_shape((fixed, *x.shape[1:]))
         return np.empty((rows, *(int(n or 0) for n in rest)), self.layers[-1].dtype)
 
-    def run(
-        self, x: Array, training: bool, keep_cache: bool, mask: Array | None = None
-    ) -> tuple[Array, Array | None, list[Any]]:
-        """The prediction for one batch, its mask or None, and the caches."""
-        caches: list[Any] = []
+    def run(self, x: Array, training: bool, keep_cache: bool, mask: Array | None = None) -> Pass:
+        """The prediction for one batch, and what comes with it."""
+        kept: list[Kept] = []
+        penalty = 0.0
         for layer in self.layers:
             self._check_input(layer, x.shape)
-            y, cache = layer.forward(x, mask, training, keep_cache)
+            y, cache = layer.forward(x, mask, training, keep_cache or self.penalizes_activity)
+            penalty += layer.activity_penalty(y, cache)
             mask = layer.compute_mask(x, mask)
-            caches.append(cache)
+            if keep_cache:
+                kept.append(Kept(cache, y))
             x = y
-        return x, mask, caches
+        return Pass(x, mask, kept, penalty)
 
-    def backpropagate(self, d_y: Array, caches: list[Any]) -> dict[str, Array]:
-        """The gradients on the trainable weights by name."""
+    def backpropagate(self, d_y: Array, kept: list[Kept]) -> dict[str, Array]:
+        """The gradients on the trainable weights by name, those of penalties included."""
         gradients: dict[str, Array] = {}
-        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
+        for layer, (cache, y) in zip(reversed(self.layers), reversed(kept), strict=True):
+            if (more := layer.activity_gradient(y)) is not None:
+                d_y = d_y + more
             d_y, of_layer = layer.backward(d_y, cache)
             gradients.update((f"{layer.name}/{name}", g) for name, g in of_layer.items())
+        for layer in self.layers:
+            for name, regularizer in layer.regularized().items():
+                whole = f"{layer.name}/{name}"
+                gradients[whole] = gradients[whole] + regularizer.gradient(layer.params[name])
         return {name: gradients[name] for name in self.trainable_params()}
+
+    @property
+    def penalizes_activity(self) -> bool:
+        """Whether some layer's outputs are penalized."""
+        return any(_penalizes_activity(layer) for layer in self.layers)
+
+    @property
+    def losses(self) -> list[float]:
+        """The penalties on the weights that are trained, layer by layer."""
+        return [penalty for layer in self.layers for penalty in layer.losses]
+
+    def weight_penalty(self) -> float:
+        """What the regularizers of the weights add to the loss."""
+        return sum(self.losses)
 
     def trainable_params(self) -> dict[str, Array]:
         """The trainable weights by name."""
-        frozen = {layer.name for layer in self.layers if not layer.trainable}
         return {
-            name: weight
-            for name, weight in self.named_weights().items()
-            if name.rpartition("/")[0] not in frozen
+            f"{layer.name}/{name}": layer.params[name]
+            for layer in self.layers
+            for name in layer.trainable_names
         }
 
     def assign_params(self, weights: Mapping[str, Array]) -> None:
         """Replace weights by name."""
-        by_name = {layer.name: layer for layer in self.layers}
-        for whole, weight in weights.items():
-            layer, _, name = whole.rpartition("/")
-            by_name[layer].assign({name: weight})
+        for layer in self.layers:
+            start = f"{layer.name}/"
+            of_layer = {n.removeprefix(start): w for n, w in weights.items() if n.startswith(start)}
+            layer.assign(of_layer)
+
+    def constrain(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """New weights by name, those with a constraint made to satisfy it."""
+        constraints = {
+            f"{layer.name}/{name}": constraint
+            for layer in self.layers
+            for name, constraint in layer.constrained().items()
+        }
+        return {
+            name: constraints[name](weight) if name in constraints else weight
+            for name, weight in weights.items()
+        }
+
+    def restart_dropout(self) -> None:
+        """Let what all layers drop begin anew, so that the next pass drops what the first did."""
+        for layer in self.layers:
+            layer.restart_dropout()
 
     def makes_masks(self) -> bool:
-        """Whether there is a `Masking`."""
-        return any(isinstance(layer, Masking) for layer in self.layers)
+        """Whether some layer finds padding, as `Masking` does."""
+        return any(layer.makes_masks for layer in self.layers)
 
     # Called directly.
 
     def __call__(self, x: Any, training: bool = False, mask: Any = None) -> Array:
         """The prediction for x as one batch; ``mask`` [B,T] goes to the first layer."""
-        x = self.prepare(x, None)
-        y, _, _ = self.run(x, training, keep_cache=False, mask=mask)
-        return y
+        mask = carried_mask(x) if mask is None else mask
+        return self.run(self.prepare(x, None), training, keep_cache=False, mask=mask).y
 
     def reset_states(self) -> None:
         """Let every stateful layer's next batch begin from zeros."""
         for layer in self.layers:
-            if isinstance(layer, LSTM):
+            if hasattr(layer, "reset_state"):
                 layer.reset_state()
+
+
+def _penalizes_activity(layer: Layer) -> bool:
+    """Whether a layer's outputs are penalized, or those of a layer inside it."""
+    parts = layer.parts.values() if isinstance(layer, Composite) else ()
+    return layer.activity_regularizer is not None or any(map(_penalizes_activity, parts))
 
 
 def _fixed_batch(rows: int, batch_size: int | None) -> int | None:

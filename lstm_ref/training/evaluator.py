@@ -8,13 +8,11 @@ import numpy as np
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers.base import refuse
+from lstm_ref.layers.stack import Pass
 from lstm_ref.training import losses, metrics, optimizers
 from lstm_ref.training.batches import Batch, Data, checked_batch_size, steps_for
 from lstm_ref.training.progress import Progress, Verbose, verbosity
 from lstm_ref.training.targets import check_counted, match_target, match_weight
-
-Caches = list[Any]
-"""What each layer's backward pass needs, in the order of the layers; empty when not kept."""
 
 
 class Evaluator:
@@ -38,8 +36,12 @@ class Evaluator:
         """An array of the shape and dtype of the prediction for ``rows`` rows like x's."""
         raise NotImplementedError
 
-    def run(self, x: Array, training: bool, keep_cache: bool) -> tuple[Array, Array | None, Caches]:
-        """The prediction for one batch, its mask or None, and the caches."""
+    def run(self, x: Array, training: bool, keep_cache: bool) -> Pass:
+        """The prediction for one batch, and what comes with it."""
+        raise NotImplementedError
+
+    def weight_penalty(self) -> float:
+        """What the regularizers of the weights add to the loss."""
         raise NotImplementedError
 
     # Keras' methods.
@@ -115,13 +117,13 @@ class Evaluator:
         with Progress(steps_for(len(x), rows), verbosity(verbose)) as progress:
             for start in range(0, len(x), rows):
                 part = slice(start, start + rows)
-                predictions[part], _, _ = self.run(x[part], training=False, keep_cache=False)
+                predictions[part] = self.run(x[part], training=False, keep_cache=False).y
                 progress.advance()
         return predictions
 
     def predict_on_batch(self, x: Any) -> Array:
         """The predictions for x as one batch."""
-        return self.run(self.prepare(x, None), training=False, keep_cache=False)[0]
+        return self.run(self.prepare(x, None), training=False, keep_cache=False).y
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -161,21 +163,23 @@ class Evaluator:
     @np.errstate(over="ignore", invalid="ignore")  # what diverges shows as inf or NaN in the loss
     def judge(self, batch: Batch, loss: losses.Loss) -> None:
         """Add one batch to the report."""
-        y_pred, mask, _ = self.run(batch.x, training=False, keep_cache=False)
-        self.add_to_report(batch, y_pred, mask, loss)
+        self.add_to_report(batch, self.run(batch.x, training=False, keep_cache=False), loss)
 
-    def add_to_report(
-        self, batch: Batch, y_pred: Array, mask: Array | None, loss: losses.Loss
-    ) -> None:
+    def add_to_report(self, batch: Batch, forward: Pass, loss: losses.Loss) -> None:
         """Add a batch that is already predicted to the report.
 
         Raises:
             ValueError: the loss is NaN because a target that counts is.
         """
-        value = loss.value(batch.y, y_pred, batch.weight, mask)
+        value = self.total_loss(batch, forward, loss)
         if np.isnan(value):
-            check_counted(batch.y, mask, batch.numbers)
-        self.report.add(value, batch.y, y_pred, batch.weight, mask)
+            check_counted(batch.y, forward.mask, batch.numbers)
+        self.report.add(value, batch.y, forward.y, batch.weight, forward.mask)
+
+    def total_loss(self, batch: Batch, forward: Pass, loss: losses.Loss) -> float:
+        """The loss of a batch, with the penalties of regularizers."""
+        value = loss.value(batch.y, forward.y, batch.weight, forward.mask)
+        return value + self.weight_penalty() + forward.penalty
 
     def compiled(self, method: str) -> tuple[optimizers.Optimizer, losses.Loss]:
         """The optimizer and the loss.

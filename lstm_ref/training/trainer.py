@@ -14,9 +14,10 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import UnsupportedError
 from lstm_ref.layers.base import refuse
 from lstm_ref.layers.session import fresh_seed
+from lstm_ref.layers.stack import Kept
 from lstm_ref.training import losses, optimizers
 from lstm_ref.training.batches import Batch, Data, checked_batch_size, steps_for
-from lstm_ref.training.evaluator import Caches, Evaluator, values
+from lstm_ref.training.evaluator import Evaluator, values
 from lstm_ref.training.history import History
 from lstm_ref.training.progress import Progress, Verbose, say, verbosity
 from lstm_ref.training.targets import PADDING_ADVICE, looks_padded
@@ -39,8 +40,12 @@ class Trainer(Evaluator):
         """Replace weights by name."""
         raise NotImplementedError
 
-    def backpropagate(self, d_y: Array, caches: Caches) -> dict[str, Array]:
+    def backpropagate(self, d_y: Array, kept: list[Kept]) -> dict[str, Array]:
         """The gradients on the trainable weights by name, from that on the prediction."""
+        raise NotImplementedError
+
+    def constrain(self, weights: Mapping[str, Array]) -> dict[str, Array]:
+        """New weights by name, those with a constraint made to satisfy it."""
         raise NotImplementedError
 
     def makes_masks(self) -> bool:
@@ -160,25 +165,29 @@ class Trainer(Evaluator):
     @np.errstate(over="ignore", invalid="ignore")  # what diverges shows as inf or NaN in the loss
     def train_step(self, batch: Batch, optimizer: optimizers.Optimizer, loss: losses.Loss) -> None:
         """Learn from one batch, and add it to the report as it was before."""
-        y_pred, mask, caches = self.run(batch.x, training=True, keep_cache=True)
-        self.add_to_report(batch, y_pred, mask, loss)
-        d_y = loss.gradient(batch.y, y_pred, batch.weight, mask)
-        gradients = self.backpropagate(d_y, caches)
-        self.assign_params(optimizer.apply(self.trainable_params(), gradients))
+        forward = self.run(batch.x, training=True, keep_cache=True)
+        self.add_to_report(batch, forward, loss)
+        d_y = loss.gradient(batch.y, forward.y, batch.weight, forward.mask)
+        gradients = self.backpropagate(d_y, forward.kept)
+        new = optimizer.apply(self.trainable_params(), gradients)
+        self.assign_params(self.constrain(new))
 
     def loss_and_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
     ) -> tuple[float, dict[str, Array]]:
         """The loss on all of x as one batch, and its gradient on every trainable weight.
 
+        It is the loss that ``fit`` makes small: with dropout, and with the penalties of
+        regularizers.
+
         Returns:
             The loss, and gradients by name ("lstm/kernel", ...), each of its weight's shape.
         """
         _, loss = self.compiled("loss_and_gradients")
-        data = self.data("loss_and_gradients", x, y, sample_weight)
-        y_pred, mask, caches = self.run(data.x, training=True, keep_cache=True)
-        d_y = loss.gradient(data.y, y_pred, data.weight, mask)
-        return loss.value(data.y, y_pred, data.weight, mask), self.backpropagate(d_y, caches)
+        batch = self.data("loss_and_gradients", x, y, sample_weight).whole()
+        forward = self.run(batch.x, training=True, keep_cache=True)
+        d_y = loss.gradient(batch.y, forward.y, batch.weight, forward.mask)
+        return self.total_loss(batch, forward, loss), self.backpropagate(d_y, forward.kept)
 
     def _warn_about(self, data: Data) -> None:
         """Say what would make this training useless."""

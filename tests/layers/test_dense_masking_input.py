@@ -72,8 +72,8 @@ def test_dense_sentences():
         layer(np.zeros((1, 4)))
     with pytest.raises(ShapeError, match="must be known"):
         Dense(2).build((None, None))
-    with pytest.raises(UnsupportedError, match=re.escape("Dense(kernel_regularizer='l2')")):
-        Dense(2, kernel_regularizer="l2")
+    with pytest.raises(UnsupportedError, match=re.escape("Dense(lora_rank=4)")):
+        Dense(2, lora_rank=4)
     with pytest.raises(DTypeError, match="complex"):
         layer(np.zeros((1, 3), complex))
     with pytest.raises(DTypeError, match="rows of unequal length"):

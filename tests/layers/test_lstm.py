@@ -288,10 +288,9 @@ def test_weights_are_copied_in_and_out_and_handed_out_read_only():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"dropout": 0.2}, "LSTM(dropout=0.2) is not supported yet"),
-        ({"recurrent_dropout": 1.0}, "LSTM(recurrent_dropout=1.0) is not supported yet"),
-        ({"kernel_regularizer": "l2"}, "LSTM(kernel_regularizer='l2') is not supported yet"),
-        ({"bias_constraint": "max_norm"}, "LSTM(bias_constraint='max_norm')"),
+        ({"kernel_regularizer": abs}, "a function could not be saved with the model"),
+        ({"bias_constraint": abs}, "a function could not be saved with the model"),
+        ({"seed": 1.5}, "LSTM(seed=1.5): a seed is an integer or None"),
         ({"time_major": True}, "LSTM(time_major=True) is not supported yet: use x.swapaxes(0, 1)"),
         ({"autocast": False}, "LSTM(autocast=False) is not supported"),
         ({"dtype": "float16"}, "dtype='float16' is not supported"),
@@ -302,6 +301,16 @@ def test_weights_are_copied_in_and_out_and_handed_out_read_only():
 def test_what_is_not_there_is_refused_by_name(arguments, sentence):
     with pytest.raises(UnsupportedError, match=re.escape(sentence)):
         LSTM(4, **arguments)
+
+
+@pytest.mark.parametrize("argument", ["dropout", "recurrent_dropout"])
+@pytest.mark.parametrize("rate", [1.0, 1, -0.1, "0.2", np.nan, True])
+def test_a_dropout_rate_is_a_part_below_one(argument, rate):
+    with pytest.raises(ValueError, match=rf"LSTM\({argument}=.*: a number from 0 to below 1"):
+        LSTM(4, **{argument: rate})
+    if rate == 1 and rate is not True:
+        with pytest.raises(ValueError, match="Keras' LSTM then drops nothing"):
+            LSTM(4, **{argument: rate})
 
 
 @pytest.mark.parametrize("units", [0, -1, 2.5, True, "4"])

@@ -1,0 +1,110 @@
+"""A layer made of layers: their weights are its weights, and so is all that belongs to them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lstm_ref.conventions import Array
+from lstm_ref.layers.base import Layer, Shape
+from lstm_ref.layers.constraints import Constraint
+from lstm_ref.layers.regularizers import Regularizer
+
+
+class Composite(Layer):
+    """The part common to layers that hold layers.
+
+    A weight of a part is named after the part and by its own name there,
+    ``"forward_lstm/kernel"``; by its own name alone where the part's name in `parts` is empty.
+    """
+
+    @property
+    def parts(self) -> Mapping[str, Layer]:
+        """The layers inside, by name, in the order of Keras' weights."""
+        raise NotImplementedError
+
+    def part_shapes(self, input_shape: Shape) -> list[Shape]:
+        """The shape of the input of each part."""
+        return [input_shape] * len(self.parts)
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """The weights of all parts."""
+        parts = zip(self.parts.items(), self.part_shapes(input_shape), strict=True)
+        return {
+            _join(prefix, name): weight_shape
+            for (prefix, part), shape in parts
+            for name, weight_shape in part.weight_shapes(shape).items()
+        }
+
+    def build(
+        self, input_shape: Sequence[int | None], weights: Mapping[str, Array] | None = None
+    ) -> None:
+        """See `Layer.build`; every part is built."""
+        if self.built:
+            return
+        shape = tuple(input_shape)
+        self.check_input(shape)
+        for (prefix, part), part_shape in zip(
+            self.parts.items(), self.part_shapes(shape), strict=True
+        ):
+            names = part.weight_shapes(part_shape)
+            given = None if weights is None else {n: weights[_join(prefix, n)] for n in names}
+            part.build(part_shape, given)
+        self.build_shape = shape
+        self.built = True
+
+    @property
+    def params(self) -> Mapping[str, Array]:
+        """See `Layer.params`."""
+        return self._gathered("params")
+
+    def assign(self, weights: Mapping[str, Array]) -> None:
+        """See `Layer.assign`."""
+        owners = {
+            _join(prefix, name): (part, name)
+            for prefix, part in self.parts.items()
+            for name in part.params
+        }
+        for whole, value in weights.items():
+            array = self._checked(whole, value)
+            part, name = owners[whole]
+            part.assign({name: array})
+
+    @property
+    def trainable_names(self) -> list[str]:
+        """See `Layer.trainable_names`; a part that is not trainable keeps its weights."""
+        if not self.trainable:
+            return []
+        parts = self.parts.items()
+        return [_join(prefix, name) for prefix, part in parts for name in part.trainable_names]
+
+    def regularized(self) -> dict[str, Regularizer]:
+        """See `Layer.regularized`."""
+        names = set(self.trainable_names)
+        return {n: r for n, r in self._gathered("regularized").items() if n in names}
+
+    def constrained(self) -> dict[str, Constraint]:
+        """See `Layer.constrained`."""
+        return self._gathered("constrained")
+
+    def restart_dropout(self) -> None:
+        """See `Layer.restart_dropout`."""
+        for part in self.parts.values():
+            part.restart_dropout()
+
+    def _gathered(self, what: str) -> dict[str, Any]:
+        """A mapping by the names of weights, from all parts."""
+        gathered: dict[str, Any] = {}
+        for prefix, part in self.parts.items():
+            found = getattr(part, what)
+            own = found() if callable(found) else found
+            gathered.update((_join(prefix, name), value) for name, value in own.items())
+        return gathered
+
+
+def _join(prefix: str, name: str) -> str:
+    """``"forward_lstm/kernel"``, or the name alone where there is no prefix."""
+    return f"{prefix}/{name}" if prefix else name
+
+
+def named_gradients(prefix: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradients of a part by the names they have in the whole."""
+    return {_join(prefix, name): gradient for name, gradient in gradients.items()}

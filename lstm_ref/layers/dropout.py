@@ -1,0 +1,76 @@
+"""Some numbers set to 0 in training. Keras: ``keras.layers.Dropout``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lstm_ref.conventions import Array
+from lstm_ref.errors import ShapeError
+from lstm_ref.layers.base import Layer
+from lstm_ref.layers.dropping import Dropper, dropout_rate
+
+
+class Dropout(Layer):
+    """In training a number is 0 with the probability `rate`, and else 1/(1 - rate) times itself.
+
+    Outside training the input passes unchanged. A mask passes through.
+
+    Args:
+        rate: from 0 to below 1.
+        noise_shape: the shape of what is drawn, None for a length of the input and 1 for numbers
+            that are dropped together: ``(None, 1, None)`` drops a feature at all time steps alike.
+        seed: where the draws begin; None takes the next seed of the session.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        self.rate = dropout_rate(rate, "Dropout")
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self._dropper = Dropper(seed, "Dropout")
+
+    def forward(
+        self,
+        x: Array,
+        mask: Array | None = None,  # noqa: ARG002
+        training: bool = False,
+        keep_cache: bool = False,
+    ) -> tuple[Array, Array | None]:
+        """``x`` with what is dropped, and the factors, which ``backward`` needs."""
+        if not training or not self.rate:
+            return x, np.ones((), x.dtype) if keep_cache else None
+        factors = self.draw(x.shape, x.dtype)
+        return x * factors, factors if keep_cache else None
+
+    def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """New factors for an input of this shape."""
+        if self.noise_shape is not None:
+            if len(self.noise_shape) != len(shape):
+                raise ShapeError(
+                    f"layer {self.name!r} (Dropout) has noise_shape={self.noise_shape}, and its "
+                    f"input has shape {shape}: one length for each axis is needed"
+                )
+            lengths = zip(self.noise_shape, shape, strict=True)
+            shape = tuple(n if wanted is None else wanted for wanted, n in lengths)
+        return self._dropper.factors(self.rate, shape, dtype)
+
+    def backward(self, d_y: Array, cache: Array) -> tuple[Array, dict[str, Array]]:
+        """The gradient goes where the numbers went."""
+        return d_y * cache, {}
+
+    def restart_dropout(self) -> None:
+        """See `Layer.restart_dropout`."""
+        self._dropper.restart()
+
+    def get_config(self) -> dict[str, Any]:
+        """See `Layer.get_config`."""
+        shape = None if self.noise_shape is None else list(self.noise_shape)
+        own = {"rate": self.rate, "noise_shape": shape, "seed": self.seed}
+        return {**super().get_config(), **own}

@@ -1,0 +1,61 @@
+"""What dropout drops: factors of 0, and of 1/(1 - rate) for what is kept, from NumPy's generator.
+
+The distribution is Keras', the draws are not: the same seed drops other numbers there.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from lstm_ref.conventions import Array
+from lstm_ref.errors import UnsupportedError
+from lstm_ref.layers.session import fresh_seed
+
+
+class Dropper:
+    """A source of dropout factors.
+
+    Args:
+        seed: where it begins; None takes the next seed of the session, when first used.
+        kind: whose it is, for messages.
+    """
+
+    def __init__(self, seed: int | None, kind: str) -> None:
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+            raise UnsupportedError(
+                f"{kind}(seed={seed!r}): a seed is an integer or None (Keras' SeedGenerator is not "
+                "supported)"
+            )
+        self._seed = None if seed is None else int(seed)
+        self._generator: np.random.Generator | None = None
+
+    def restart(self) -> None:
+        """Begin again: the next factors are the first ones."""
+        self._generator = None
+
+    def factors(self, rate: float, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Factors of this shape; each is 0 with the probability ``rate``."""
+        if self._generator is None:
+            self._seed = fresh_seed() if self._seed is None else self._seed
+            self._generator = np.random.default_rng(self._seed)
+        kept = self._generator.random(shape) >= rate
+        scale = np.dtype(dtype).type(1 / (1 - rate))
+        return np.where(kept, scale, 0).astype(dtype)
+
+
+def dropout_rate(rate: Any, kind: str, argument: str = "rate") -> float:
+    """``rate`` as a float.
+
+    Raises:
+        ValueError: not a number from 0 to below 1. Keras takes 1 too: its ``Dropout`` then gives
+            zeros, and its ``LSTM`` drops nothing.
+    """
+    number = isinstance(rate, int | float | np.integer | np.floating)
+    if isinstance(rate, bool) or not number or not 0 <= rate < 1:
+        advice = (
+            "; 1 would drop everything, and Keras' LSTM then drops nothing" if rate == 1 else ""
+        )
+        raise ValueError(
+            f"{kind}({argument}={rate!r}): a number from 0 to below 1 is needed{advice}"
+        )
+    return float(rate)
