@@ -142,8 +142,8 @@ def step_mask(mask: Any, B: int, T: int) -> Array:
     return shaped(steps.astype(bool), (B, T), "mask", advice)
 
 
-def step_counts(lengths: Any, T: int) -> Array:
-    """``lengths`` as int64 [B], each from 0 to T.
+def step_counts(lengths: Any, T: int, name: str = "lengths") -> Array:
+    """``lengths`` as int64 [B], each from 0 to T; ``name`` is for messages.
 
     Raises:
         ShapeError: lengths that are not one whole number for each row, or do not fit into T steps.
@@ -153,14 +153,14 @@ def step_counts(lengths: Any, T: int) -> Array:
         counts = counts.astype(np.int64)
     if counts.ndim != 1 or counts.dtype.kind not in "iu":
         raise ShapeError(
-            f"lengths has shape {counts.shape} and dtype {counts.dtype}, and one whole number for "
+            f"{name} has shape {counts.shape} and dtype {counts.dtype}, and one whole number for "
             "each row is needed; from a list of sequences: [len(s) for s in sequences]"
         )
     outside = (counts < 0) | (counts > T)
     if outside.any():
         row = int(np.argmax(outside))
         raise ShapeError(
-            f"lengths[{row}] is {counts[row]}, and a row has 0 to {T} steps; after cutting with "
+            f"{name}[{row}] is {counts[row]}, and a row has 0 to {T} steps; after cutting with "
             "maxlen use np.minimum(lengths, maxlen)"
         )
     return counts.astype(np.int64)

@@ -1,13 +1,26 @@
 """Random LSTMs to compare on: sizes down to 1, masks of every kind, no two gates alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import lstm_ref as lr
+
+BACKENDS = ("numpy", "numba")
+
+
+@contextmanager
+def computing(backend: str) -> Iterator[None]:
+    """lstm_ref computes with this backend."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LSTM_REF_BACKEND", backend)
+        yield
+
 
 MASKS = ("none", "all real", "right", "left", "scattered", "nothing real")
 CONTRACTIVE = ("tanh", "sigmoid", "relu", "softsign", "hard_sigmoid")

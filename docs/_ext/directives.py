@@ -1,4 +1,4 @@
-"""The directives of the pages: ``{equation} 4`` and ``{drawing} cell``."""
+"""The directives of the pages: ``{equation} 4``, ``{drawing} cell`` and ``{vocabularies}``."""
 
 import re
 
@@ -8,7 +8,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from _ext import drawings
+from _ext import drawings, vocabularies
 from _ext.equations import TAG, Excerpt, equation, excerpts
 from _ext.mathml import visible_length
 from _ext.svg import Drawing
@@ -99,6 +99,35 @@ class DrawingDirective(Directive):
         return [svg_node(drawings.STANDALONE[name]())]
 
 
+class VocabulariesDirective(Directive):
+    """The table of the three vocabularies, as `vocabularies.table` finds it."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table."""
+        heading, rows = vocabularies.table()
+        group = nodes.tgroup(cols=len(heading))
+        group += [nodes.colspec(colwidth=1) for _ in heading]
+        head, body = nodes.thead(), nodes.tbody()
+        head += self.row(heading)
+        body += [self.row(row) for row in rows]
+        group += [head, body]
+        table = nodes.table("", group, classes=["vocabularies"])
+        return [table]
+
+    def row(self, cells: list[str]) -> nodes.row:
+        """One row of text."""
+        return nodes.row("", *(nodes.entry("", self.text(cell)) for cell in cells))
+
+    def text(self, cell: str) -> nodes.paragraph:
+        """A cell, its arguments and shapes in the letters of code."""
+        code = re.compile(r"(\w+=[^,]+|\w+ \[[\w,]+\]|\[[\w,]+\])")
+        parts = [
+            nodes.literal("", part) if code.fullmatch(part) else nodes.Text(part)
+            for part in code.split(cell)
+        ]
+        return nodes.paragraph("", "", *parts)
+
+
 def link_equations(lines: list[str]) -> None:
     """In a docstring, make each number of ``[EQ 7-14, 17]`` lead to its equation."""
     for n, line in enumerate(lines):
@@ -109,5 +138,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives, and link the equations in docstrings."""
     app.add_directive("equation", EquationDirective)
     app.add_directive("drawing", DrawingDirective)
+    app.add_directive("vocabularies", VocabulariesDirective)
     app.connect("autodoc-process-docstring", lambda *event: link_equations(event[-1]))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

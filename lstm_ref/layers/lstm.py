@@ -20,10 +20,12 @@ class LSTM(RNN):
 
     Args:
         units: H, the width of the hidden and the cell state.
-        activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
-            bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer,
-            bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
-            recurrent_dropout, seed, implementation: see `LSTMCell`.
+        activation, recurrent_activation, use_bias, unit_forget_bias: see `LSTMCell`, as for all of
+            the next four lines.
+        kernel_initializer, recurrent_initializer, bias_initializer: how weights begin.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: penalties on weights.
+        kernel_constraint, recurrent_constraint, bias_constraint: what weights are held to.
+        dropout, recurrent_dropout, seed, implementation: what is dropped in training.
         activity_regularizer: see `Layer`.
         return_sequences, return_state, go_backwards, stateful, zero_output_for_mask: see `RNN`.
         unroll, use_cudnn: how Keras computes; accepted, without effect on values.

@@ -50,7 +50,7 @@ class Regularizer(named.Named):
 
 
 class L1L2(Regularizer):
-    """``l1·Σ|w| + l2·Σw²``, of an array of any shape; the derivative of |w| is 0 at 0.
+    """``l1·Σ|w| + l2·Σw²`` of an array of any shape; the derivative of ``|w|`` is 0 at 0.
 
     The factors begin at 0, so that one alone may be given.
     """
@@ -98,7 +98,7 @@ class L2(L1L2):
 
 
 class OrthogonalRegularizer(Regularizer):
-    """`factor` times the mean of |cos| between the rows (or columns) of a matrix, pair by pair.
+    """`factor` times the mean of ``|cos|`` between the rows (or columns) of a matrix, pair by pair.
 
     ::
 

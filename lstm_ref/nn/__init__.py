@@ -4,7 +4,7 @@ One module a file. What is common to them is in `module`, and what the two recur
 `recurrent`. They take and give NumPy arrays; a dtype that is not given is `lstm_ref.floatx`.
 
 A module computes with pure functions: ``forward(..., keep_cache=True)`` gives what a call gives and
-a cache, ``backward`` takes gradients of the same form and the cache. One step of training:
+a cache, ``backward`` takes gradients of the same form and the cache. One step of training::
 
     y, cache = linear.forward(x, keep_cache=True)
     d_x, gradients = linear.backward(d_y, cache)

@@ -16,7 +16,7 @@ from lstm_ref.spec.parameters import DenseCache
 class Linear(Module):
     """``x Wᵀ + b`` on the last axis: x[..., in_features] becomes [..., out_features].
 
-    ``forward`` and ``backward`` mirror each other:
+    ``forward`` and ``backward`` mirror each other::
 
         y, cache = linear.forward(x, keep_cache=True)
         d_x, gradients = linear.backward(d_y, cache)

@@ -47,7 +47,7 @@ class LSTM(Recurrent):
       ``pad_packed_sequence`` gives the first max(lengths) of them.
 
     ``forward`` and ``backward`` mirror each other, arrays of the same shapes going in and out;
-    `gradients` is a dict under the names of the weights:
+    `gradients` is a dict under the names of the weights::
 
         (out, (h_n, c_n)), cache = lstm.forward(x, (h_0, c_0), lengths, keep_cache=True)
         d_x, (d_h_0, d_c_0), gradients = lstm.backward(d_out, (d_h_n, d_c_n), cache)

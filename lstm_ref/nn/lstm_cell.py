@@ -16,7 +16,7 @@ class LSTMCell(Recurrent):
     """From x_t and the state before the step to the state after it.
 
     A call ``cell(x, (h, c))`` gives ``(h, c)``. x is [B,D] and the states are [B,H], or [D] and
-    [H] for one row; None for states of zeros. ``forward`` and ``backward`` mirror each other:
+    [H] for one row; None for states of zeros. ``forward`` and ``backward`` mirror each other::
 
         (h_1, c_1), cache = cell.forward(x, (h_0, c_0), keep_cache=True)
         d_x, (d_h_0, d_c_0), gradients = cell.backward((d_h_1, d_c_1), cache)

@@ -132,12 +132,7 @@ def read_sequence_lens(value: Any, batch: int, T: int) -> Array:
     Raises:
         ShapeError: it is something else, or a row has more than T steps.
     """
-    try:
-        lengths = step_counts(value, T)
-    except ShapeError as error:
-        raise ShapeError(
-            f"sequence_lens needs a whole number from 0 to {T} for each of {batch} rows: {error}"
-        ) from error
+    lengths = step_counts(value, T, "sequence_lens")
     return shaped(lengths, (batch,), "sequence_lens", "[batch], the real steps of each row")
 
 

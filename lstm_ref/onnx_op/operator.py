@@ -93,8 +93,8 @@ def lstm(
         sequence_lens: [batch], whole numbers from 0 to T; None for T.
         initial_h, initial_c: [dirs,batch,H]; None for zeros.
         P: [dirs,3H]; None for no peepholes.
-        activations, activation_alpha, activation_beta, clip, direction, hidden_size, input_forget,
-            layout: the attributes of the node.
+        activations, activation_alpha, activation_beta, clip: attributes of the node.
+        direction, hidden_size, input_forget, layout: likewise.
 
     Returns:
         Y[T,dirs,batch,H], Y_h[dirs,batch,H] and Y_c[dirs,batch,H]; in layout 1 [batch,T,dirs,H]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lstm_ref.errors import DTypeError, ShapeError, UnsupportedError
 from lstm_ref.nn import Linear
-from tests.nn.torch_peer import BACKENDS, compare_linear, computing, twins
+from tests.cases import BACKENDS, computing
+from tests.nn.torch_peer import compare_linear, twins
 from tests.peers import require
 
 

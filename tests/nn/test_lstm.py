@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 import lstm_ref as lr
 from lstm_ref.errors import DTypeError, ShapeError, UnsupportedError
 from lstm_ref.nn import LSTM
-from tests.nn.torch_peer import (
-    BACKENDS,
-    CLOSE,
-    array,
-    assert_close,
-    compare_lstm,
-    computing,
-    lstm_case,
-    twins,
-)
+from tests.cases import BACKENDS, computing
+from tests.nn.torch_peer import CLOSE, array, assert_close, compare_lstm, lstm_case, twins
 from tests.peers import require
 
 WIDTH = st.one_of(st.integers(1, 5), st.integers(1, 40))

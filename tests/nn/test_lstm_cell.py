@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 
 from lstm_ref.errors import DTypeError, ShapeError, UnsupportedError
 from lstm_ref.nn import LSTM, LSTMCell
-from tests.nn.torch_peer import (
-    BACKENDS,
-    CLOSE,
-    array,
-    assert_close,
-    compare_cell,
-    computing,
-    twins,
-)
+from tests.cases import BACKENDS, computing
+from tests.nn.torch_peer import CLOSE, array, assert_close, compare_cell, twins
 from tests.peers import require
 
 

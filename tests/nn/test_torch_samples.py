@@ -15,15 +15,8 @@ import numpy as np
 import pytest
 
 import lstm_ref as lr
-from tests.nn.torch_peer import (
-    BACKENDS,
-    LSTMCase,
-    compare_cell,
-    compare_linear,
-    compare_lstm,
-    computing,
-    random_state,
-)
+from tests.cases import BACKENDS, computing
+from tests.nn.torch_peer import LSTMCase, compare_cell, compare_linear, compare_lstm, random_state
 from tests.peers import require
 
 PROBE = """

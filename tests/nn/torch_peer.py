@@ -1,19 +1,14 @@
 """PyTorch beside lstm_ref.nn: the same module and weights in both, compared forward and back."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 
 import lstm_ref as lr
 from tests.keras_peer import assert_close
 from tests.peers import require
-
-BACKENDS = ("numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -26,14 +21,6 @@ class Close:
 
 CLOSE = {"float64": Close(outputs=8, gradients=16), "float32": Close(outputs=4, gradients=16)}
 """PyTorch adds up in another order: up to 80 products a sum, three layers, some time steps."""
-
-
-@contextmanager
-def computing(backend: str) -> Iterator[None]:
-    """lstm_ref computes with this backend."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LSTM_REF_BACKEND", backend)
-        yield
 
 
 def tensor(array: Any, dtype: str = "float64") -> Any:

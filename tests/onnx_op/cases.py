@@ -1,15 +1,11 @@
 """Random nodes of ONNX's operator LSTM: every input and attribute, in all their combinations."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
-BACKENDS = ("numpy", "numba")
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 OPTIONAL = ("B", "sequence_lens", "initial_h", "initial_c", "P")
 
@@ -26,14 +22,6 @@ BETA = {"HardSigmoid": (0.2, 0.6), "ScaledTanh": (0.4, 1.1), "Affine": (-0.2, 0.
 FUNCTIONS = ("Sigmoid", "Tanh", "Relu", "Softsign", "Softplus", *ALPHA)
 STEADY_GATES = ("Sigmoid", "HardSigmoid")
 """Gates from 0 to 1: with them no state grows from step to step."""
-
-
-@contextmanager
-def computing(backend: str) -> Iterator[None]:
-    """lstm_ref computes with this backend."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LSTM_REF_BACKEND", backend)
-        yield
 
 
 @dataclass

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import lstm_ref as lr
 from lstm_ref.conventions import split_gates
 from lstm_ref.onnx_op.attributes import ACTIVATIONS
+from tests.cases import BACKENDS, computing
 from tests.onnx_op.cases import (
     ALPHA,
-    BACKENDS,
     BETA,
     DIRECTIONS,
     INPUTS,
@@ -20,7 +20,6 @@ from tests.onnx_op.cases import (
     STEADY_GATES,
     Node,
     attributes,
-    computing,
     make_node,
     sizes,
 )

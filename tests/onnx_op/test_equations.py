@@ -12,16 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_ref as lr
+from tests.cases import BACKENDS, computing
 from tests.onnx_op import scalar
 from tests.onnx_op.cases import (
-    BACKENDS,
     DIRECTIONS,
     INPUTS,
     OPTIONAL,
     SEEDS,
     STEADY_GATES,
     attributes,
-    computing,
     make_node,
     sizes,
 )

@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 import lstm_ref as lr
 from lstm_ref.conventions import split_gates
 from lstm_ref.spec.activations import activate, activation_derivative
-from tests.onnx_op.cases import (
-    BACKENDS,
-    DIRECTIONS,
-    INPUTS,
-    SEEDS,
-    Node,
-    computing,
-    make_node,
-    sizes,
-)
+from tests.cases import BACKENDS, computing
+from tests.onnx_op.cases import DIRECTIONS, INPUTS, SEEDS, Node, make_node, sizes
 
 STEP = np.longdouble(1e-6)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lstm_ref as lr
-from tests.onnx_op.cases import BACKENDS, computing
+from tests.cases import BACKENDS, computing
 from tests.peers import require, require_models
 
 OUTPUTS = ("Y", "Y_h", "Y_c")

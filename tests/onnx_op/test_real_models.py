@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lstm_ref as lr
-from tests.onnx_op.cases import BACKENDS, computing
+from tests.cases import BACKENDS, computing
 from tests.onnx_op.onnxruntime_peer import ORDER, OUTPUTS, session
 from tests.peers import require, require_models
 
