@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -249,3 +250,92 @@ def test_the_specification_needs_no_numba() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "(1, 3, 2)"
+
+
+# What some LSTMs have besides.
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"peephole": np.zeros(16)}, r"peephole has shape \(16,\), and \(12,\) is needed: p\[3H\]"),
+        ({"peephole": np.zeros((3, 4))}, r"peephole has shape \(3, 4\)"),
+        (
+            {"recurrent_kernel": np.zeros((2, 16))},
+            r"U\[P,4H\] is that of an LSTM with projection=R\[4,2\]",
+        ),
+        (
+            {"recurrent_kernel": np.zeros((2, 16)), "projection": np.zeros((2, 4))},
+            r"projection has shape \(2, 4\), and \(4, 2\) is needed.*use weight_hr.T",
+        ),
+        ({"projection": np.zeros((4, 3))}, r"projection has shape \(4, 3\), and \(4, 4\)"),
+    ],
+)
+def test_weights_that_do_not_belong_together(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(lr.ShapeError, match=sentence):
+        lr.lstm_forward(X, lr.LSTMParams(**{**vars(PARAMS), **changes}))
+
+
+def test_weights_of_another_dtype_are_named() -> None:
+    params = replace(PARAMS, peephole=np.zeros(12, "float32"))
+    with pytest.raises(lr.DTypeError, match="different dtypes, float32, float64"):
+        lr.lstm_forward(X, params)
+
+
+@pytest.mark.parametrize("clip", [0, -1.0, np.nan])
+def test_a_clip_is_positive(clip: float) -> None:
+    with pytest.raises(ValueError, match=r"clip is .*: a positive number, or None"):
+        lr.lstm_forward(X, PARAMS, lr.LSTMConfig(clip=clip))
+
+
+def test_activations_with_the_wrong_parameters_are_refused() -> None:
+    for role in ("activation", "recurrent_activation", "output_activation"):
+        with pytest.raises(ValueError, match="elu takes 1 parameters"):
+            lr.lstm_forward(X, PARAMS, lr.LSTMConfig(**{role: ("elu", 1, 2)}))
+        lists = lr.LSTMConfig(**{role: ["elu", 0.5]})  # as JSON gives it
+        tuples = lr.LSTMConfig(**{role: ("elu", 0.5)})
+        np.testing.assert_array_equal(
+            lr.lstm_forward(X, PARAMS, lists).hs, lr.lstm_forward(X, PARAMS, tuples).hs
+        )
+
+
+@pytest.mark.parametrize("which", ["numpy", "numba"])
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_lengths_are_masks(which: Any, go_backwards: bool) -> None:
+    """Backwards they begin at each row's own last step: the row as if it were alone."""
+    config = lr.LSTMConfig(go_backwards=go_backwards, masked_output="zero")
+    lengths = [5, 3]
+    out = lr.lstm_forward(X, PARAMS, config, lengths=lengths, backend=which)
+    mask = lr.mask_from_lengths(lengths, 5)
+    np.testing.assert_array_equal(
+        out.hs, lr.lstm_forward(X, PARAMS, config, mask, backend=which).hs
+    )
+    alone = lr.lstm_forward(X[1:, :3], PARAMS, config, backend=which)
+    steps = slice(2, 5) if go_backwards else slice(0, 3)
+    np.testing.assert_allclose(out.hs[1, steps], alone.hs[0], atol=1e-15)
+    np.testing.assert_allclose(out.h[1], alone.h[0], atol=1e-15)
+
+
+def test_lengths_that_are_none() -> None:
+    with pytest.raises(ValueError, match="a mask or lengths, and both came"):
+        lr.lstm_forward(X, PARAMS, mask=np.ones((2, 5), bool), lengths=[5, 5])
+    with pytest.raises(lr.ShapeError, match=r"lengths\[1\] is 6, and a row has 0 to 5 steps"):
+        lr.lstm_forward(X, PARAMS, lengths=[5, 6])
+    with pytest.raises(lr.ShapeError, match=r"lengths has shape \(3,\), and \(2,\) is needed"):
+        lr.lstm_forward(X, PARAMS, lengths=[5, 5, 5])
+
+
+def test_dropout_factors_have_the_shape_of_what_they_drop() -> None:
+    D, H = X.shape[2], PARAMS.units
+    for dropout, name in (
+        (lr.Dropout(x=np.ones((2, D + 1))), "dropout.x"),
+        (lr.Dropout(x=np.ones((2, 5, D))), "dropout.x"),
+        (lr.Dropout(h=np.ones((3, 2, H))), "dropout.h"),
+        (lr.Dropout(h=np.ones((H,))), "dropout.h"),
+    ):
+        with pytest.raises(lr.ShapeError, match=rf"{name} has shape .*\(4, ...\) with those of i"):
+            lr.lstm_forward(X, PARAMS, dropout=dropout)
+    ones = lr.Dropout(np.ones((4, 2, D)), np.ones((2, H)))
+    np.testing.assert_array_equal(
+        lr.lstm_forward(X, PARAMS, dropout=ones).hs, lr.lstm_forward(X, PARAMS).hs
+    )

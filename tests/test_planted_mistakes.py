@@ -309,8 +309,8 @@ MISTAKES = [
     ),
     Mistake(
         "kernel: no gradient through the peephole of o", LOOPS,
-        "d_c_t[u] = fma(d_o[u], p_o[u], d_c_t[u])",
-        "d_c_t[u] = fma(d_o[u], p_o[u] - p_o[u], d_c_t[u])",
+        "d_c[u] = fma(d_o[u], p_o[u], d_c[u])",
+        "d_c[u] = fma(d_o[u], p_o[u] - p_o[u], d_c[u])",
         twins({"peephole": True}),
     ),
     Mistake(

@@ -1,33 +1,49 @@
 """Where the kernels promise the same bits, they are compared bit by bit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import lstm_ref as lr
-from tests.cases import make_case
+from tests.cases import Case, make_case
+
+LSTMS = [
+    {},
+    {"peephole": True, "clip": 0.5, "projection": 7},
+    {"input_forget": True, "output_activation": "softplus", "projection": 40},
+    {"dropout": "all gates", "activation": ("scaled_tanh", 1.2, 0.7)},
+    {"dropout": "each gate", "peephole": True, "projection": 3},
+]
+"""The plain LSTM, and what some do besides."""
+
+
+def some_rows(case: Case, rows: Any) -> dict[str, Any]:
+    """The arguments that make a case of a choice of its rows."""
+    dropout = case.dropout and lr.Dropout(
+        *(None if v is None else v[..., rows, :] for v in (case.dropout.x, case.dropout.h))
+    )
+    mask = None if case.mask is None else case.mask[rows]
+    arrays = {name: getattr(case, name)[rows] for name in ("x", "h0", "c0")}
+    return {**arrays, "mask": mask, "dropout": dropout}
+
 
 SIZES = [(13, 6, 5, 37), (7, 9, 1, 16), (8, 3, 70, 65), (6, 5, 2, 8), (7, 31, 3, 18)]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("mask", ["none", "scattered"])
+@pytest.mark.parametrize("options", LSTMS, ids=str)
 @pytest.mark.parametrize("sizes", SIZES)
 def test_a_row_alone_has_the_bits_it_has_in_a_batch(
-    sizes: tuple[int, int, int, int], mask: str, dtype: str
+    sizes: tuple[int, int, int, int], options: dict[str, Any], mask: str, dtype: str
 ) -> None:
-    case = make_case(31, sizes, dtype, mask)
+    case = make_case(31, sizes, dtype, mask, **options)
     together = case.forward("numba")
-    W = np.random.default_rng(1).normal(size=(sizes[3], 3)).astype(dtype)
+    W = np.random.default_rng(1).normal(size=(together.h.shape[1], 3)).astype(dtype)
     head = lr.dense_forward(together.hs, W, activation="tanh", backend="numba").y
     for row in range(sizes[0]):
-        one = slice(row, row + 1)
-        alone = case.forward(
-            "numba",
-            x=case.x[one],
-            mask=None if case.mask is None else case.mask[one],
-            h0=case.h0[one],
-            c0=case.c0[one],
-        )
+        alone = case.forward("numba", **some_rows(case, slice(row, row + 1)))
         for name in ("hs", "h", "c"):
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[row])
         y = lr.dense_forward(alone.hs, W, activation="tanh", backend="numba").y
@@ -57,9 +73,12 @@ def test_padding_does_not_change_the_valid_steps(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", LSTMS, ids=str)
 @pytest.mark.parametrize("cut", [1, 3, 13, 24])
-def test_a_sequence_in_two_parts_has_the_bits_of_the_whole(cut: int, dtype: str) -> None:
-    case = make_case(34, (3, 29, 4, 19), dtype)
+def test_a_sequence_in_two_parts_has_the_bits_of_the_whole(
+    cut: int, options: dict[str, Any], dtype: str
+) -> None:
+    case = make_case(34, (3, 29, 4, 19), dtype, **options)
     whole = case.forward("numba")
     first = case.forward("numba", x=case.x[:, :cut])
     second = case.forward("numba", x=case.x[:, cut:], h0=first.h, c0=first.c)
@@ -68,23 +87,23 @@ def test_a_sequence_in_two_parts_has_the_bits_of_the_whole(cut: int, dtype: str)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_keeping_the_cache_changes_nothing(dtype: str) -> None:
-    case = make_case(35, (5, 4, 3, 18), dtype, "right")
+@pytest.mark.parametrize("options", LSTMS, ids=str)
+def test_keeping_the_cache_changes_nothing(options: dict[str, Any], dtype: str) -> None:
+    case = make_case(35, (5, 4, 3, 18), dtype, "right", **options)
     np.testing.assert_array_equal(
         case.forward("numba").hs, case.forward("numba", keep_cache=False).hs
     )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_gradients_of_a_row_alone(dtype: str) -> None:
+@pytest.mark.parametrize("options", LSTMS, ids=str)
+def test_gradients_of_a_row_alone(options: dict[str, Any], dtype: str) -> None:
     """d_x, d_h0 and d_c0 of a row do not depend on its company (weight gradients are sums)."""
-    case = make_case(36, (9, 5, 3, 20), dtype, "scattered")
+    case = make_case(36, (9, 5, 3, 20), dtype, "scattered", **options)
     together = case.backward(case.forward("numba"))
     for row in range(9):
         one = slice(row, row + 1)
-        out = case.forward(
-            "numba", x=case.x[one], mask=case.mask[one], h0=case.h0[one], c0=case.c0[one]
-        )
+        out = case.forward("numba", **some_rows(case, one))
         alone = lr.lstm_backward(case.d_hs[one], case.d_h[one], case.d_c[one], out.cache)
         for name in ("d_x", "d_h0", "d_c0"):
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[row])

@@ -12,13 +12,19 @@ from tests.peers import ROOT
 PROGRAM = """
 import hashlib
 import numpy as np
-from tests.cases import make_case
+from tests.cases import make_case, present
 
 digest = hashlib.sha256()
-for seed, mask in enumerate(("none", "scattered")):
-    case = make_case(seed, (7, 14, 5, 37), "float32", mask, activation=("tanh", "softplus")[seed])
+LSTMS = [
+    ("none", {}),
+    ("scattered", {"activation": "softplus"}),
+    ("right", {"peephole": True, "clip": 0.5, "projection": 21, "dropout": "each gate"}),
+    ("left", {"input_forget": True, "output_activation": ("elu", 0.5), "dropout": "all gates"}),
+]
+for seed, (mask, options) in enumerate(LSTMS):
+    case = make_case(seed, (7, 14, 5, 37), "float32", mask, **options)
     out = case.forward("numba")
-    for array in (out.hs, out.h, out.c, *vars(case.backward(out)).values()):
+    for array in (out.hs, out.h, out.c, *present(case.backward(out)).values()):
         digest.update(np.ascontiguousarray(array).tobytes())
 print(digest.hexdigest())
 """

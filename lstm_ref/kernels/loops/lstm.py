@@ -97,9 +97,10 @@ def lstm_forward(
     z = stack_vectors(xh, GATE_GROUP)  # [4, panels, rows, L]: z, then i, f, g, o in its place
     h_new = stack_vectors(xh, GROUP)  # [panels, rows, L]: φ(c_t), then o φ(c_t)
     c_new = stack_vectors(xh, GROUP)
-    σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
     ahead = B < TILE_ROWS and copies == 1  # x W is taken for several steps at once
     z_size = panel_count * panel_width
+    roles = (recurrent_activation, activation, output_activation)
+    cell = (roles, peephole, clipped, coupled, H_padded)
     rules = (masked, zero_output, keep_cache, copies, dropped)
 
     for t in range(T):
@@ -127,7 +128,6 @@ def lstm_forward(
             for b in range(0, B, TILE_ROWS):
                 rows = min(B - b, TILE_ROWS)
                 count = group * rows * L
-                i, f, g, o = z, at(z, count), at(z, 2 * count), at(z, 3 * count)
                 where = (b, t, T, H, first * L, rows, group)
 
                 for turn in range(group):  # [EQ 1] z = x_t W + h_{t-1} U + b
@@ -150,51 +150,8 @@ def lstm_forward(
                                 z_v, L, rows_v, row_size, 1, panel_v, panel_width, terms, rows
                             )
 
-                if peephole:
-                    for n in range(group):
-                        p_i = at(peepholes, (first + n) * 3 * L)
-                        p_f = at(p_i, L)
-                        for m in range(rows):
-                            c_old = at(c, (b + m) * H_padded + (first + n) * L)
-                            for u in range(L):
-                                k = (n * rows + m) * L + u
-                                i[k] = fma(p_i[u], c_old[u], i[k])  # [EQ 24]
-                                f[k] = fma(p_f[u], c_old[u], f[k])  # [EQ 24]
-                if clipped:
-                    clip(z, 3 * count, κ)  # [EQ 25]
-                if keep_cache:
-                    store_gates(z_cache, z, 0, 3, mask, masked, where)
-                if coupled:
-                    activate(recurrent_activation, σ_numbers, i, count)  # [EQ 2]
-                    for k in range(count):
-                        f[k] = real(i[k], 1.0) - i[k]  # [EQ 26]
-                else:
-                    activate(recurrent_activation, σ_numbers, i, 2 * count)  # [EQ 2] i and f
-                activate(activation, φ_numbers, g, count)  # [EQ 3]
-                for n in range(group):
-                    for m in range(rows):
-                        c_old = at(c, (b + m) * H_padded + (first + n) * L)
-                        for u in range(L):
-                            k = (n * rows + m) * L + u
-                            c_new[k] = fma(f[k], c_old[u], i[k] * g[k])  # [EQ 4]
-                            h_new[k] = c_new[k]
-                if peephole:
-                    for n in range(group):
-                        p_o = at(peepholes, ((first + n) * 3 + 2) * L)
-                        for m in range(rows):
-                            for u in range(L):
-                                k = (n * rows + m) * L + u
-                                o[k] = fma(p_o[u], c_new[k], o[k])  # [EQ 24]
-                if clipped:
-                    clip(o, count, κ)  # [EQ 25]
-                if keep_cache:
-                    store_gates(z_cache, z, 3, 4, mask, masked, where)
-                activate(recurrent_activation, σ_numbers, o, count)  # [EQ 5]
-                activate(output_activation, φ_h_numbers, h_new, count)
-                for k in range(count):
-                    h_new[k] = o[k] * h_new[k]  # [EQ 6]
-                if keep_cache:
-                    store_gates(gates_cache, z, 0, 4, mask, masked, where)
+                update_cell(z, h_new, c_new, c, peepholes, numbers, cell, z_cache, gates_cache,
+                            mask, masked, keep_cache, where)  # fmt: skip
 
                 for n in range(group):
                     for m in range(rows):
@@ -230,6 +187,77 @@ def lstm_forward(
                         at(qR, b * qR_row + unit), states, h_next, row_size, factors, hs, h_cache,
                         mask, rules, place,
                     )  # fmt: skip
+
+
+@inlined
+def update_cell(
+    z: Buffer,
+    h_new: Buffer,
+    c_new: Buffer,
+    c: Buffer,
+    peepholes: Buffer,
+    numbers: Buffer,
+    cell: Any,
+    z_cache: Buffer,
+    gates_cache: Buffer,
+    mask: Bytes,
+    masked: Size,
+    keep_cache: Size,
+    where: Any,
+) -> None:
+    """From z of a group of panels and rows to the gates, in its place, to c_t and to o φ(c_t)."""
+    (σ, φ, φ_h), peephole, clipped, coupled, c_row = cell
+    b, _, _, _, unit, rows, group = where
+    σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
+    L = lanes(z)
+    count = group * rows * L
+    i, f, g, o = z, at(z, count), at(z, 2 * count), at(z, 3 * count)
+
+    if peephole:
+        for n in range(group):
+            p_i = at(peepholes, 3 * (unit + n * L))
+            p_f = at(p_i, L)
+            for m in range(rows):
+                c_old = at(c, (b + m) * c_row + unit + n * L)
+                for u in range(L):
+                    k = (n * rows + m) * L + u
+                    i[k] = fma(p_i[u], c_old[u], i[k])  # [EQ 24]
+                    f[k] = fma(p_f[u], c_old[u], f[k])  # [EQ 24]
+    if clipped:
+        clip(z, 3 * count, κ)  # [EQ 25]
+    if keep_cache:
+        store_gates(z_cache, z, 0, 3, mask, masked, where)
+    if coupled:
+        activate(σ, σ_numbers, i, count)  # [EQ 2]
+        for k in range(count):
+            f[k] = real(i[k], 1.0) - i[k]  # [EQ 26]
+    else:
+        activate(σ, σ_numbers, i, 2 * count)  # [EQ 2] i and f
+    activate(φ, φ_numbers, g, count)  # [EQ 3]
+    for n in range(group):
+        for m in range(rows):
+            c_old = at(c, (b + m) * c_row + unit + n * L)
+            for u in range(L):
+                k = (n * rows + m) * L + u
+                c_new[k] = fma(f[k], c_old[u], i[k] * g[k])  # [EQ 4]
+                h_new[k] = c_new[k]
+    if peephole:
+        for n in range(group):
+            p_o = at(peepholes, 3 * (unit + n * L) + 2 * L)
+            for m in range(rows):
+                for u in range(L):
+                    k = (n * rows + m) * L + u
+                    o[k] = fma(p_o[u], c_new[k], o[k])  # [EQ 24]
+    if clipped:
+        clip(o, count, κ)  # [EQ 25]
+    if keep_cache:
+        store_gates(z_cache, z, 3, 4, mask, masked, where)
+    activate(σ, σ_numbers, o, count)  # [EQ 5]
+    activate(φ_h, φ_h_numbers, h_new, count)
+    for k in range(count):
+        h_new[k] = o[k] * h_new[k]  # [EQ 6]
+    if keep_cache:
+        store_gates(gates_cache, z, 0, 4, mask, masked, where)
 
 
 @inlined
@@ -398,7 +426,8 @@ def lstm_backward(
     z_width = (4 * H + panel_width - 1) // panel_width * panel_width
     q_panel = projection_vectors * L
     q_row = (H + q_panel - 1) // q_panel * q_panel
-    σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
+    roles = (recurrent_activation, activation, output_activation)
+    cell = (roles, peephole, clipped, coupled)
 
     for t in range(T - 1, -1, -1):
         for b in range(B):
@@ -427,49 +456,11 @@ def lstm_backward(
             step = b * T + t
             if masked and mask[step] == 0:
                 continue
-            gate, z_t = at(gates, step * 4 * H), at(z, step * 4 * H)
-            i, f, g, o = gate, at(gate, H), at(gate, 2 * H), at(gate, 3 * H)
-            z_f, z_g, z_o = at(z_t, H), at(z_t, 2 * H), at(z_t, 3 * H)
-            d_gate = at(d_z, step * z_width)
-            d_i, d_f, d_g, d_o = d_gate, at(d_gate, H), at(d_gate, 2 * H), at(d_gate, 3 * H)
-            c_t, c_before, d_c_t = at(c, step * H), at(c_prev, step * H), at(d_c, b * H)
-            d_a = at(d_q, b * q_row)
-
-            for u in range(H):
-                a[u] = c_t[u]
-            activate(output_activation, φ_h_numbers, a, H)  # a = φ(c_t)
-            for u in range(H):
-                d_o[u] = d_a[u] * a[u]  # [EQ 7]
-                d_a[u] = d_a[u] * o[u]
-            scale_by_derivative(output_activation, φ_h_numbers, d_a, c_t, a, H)
-            scale_by_derivative(recurrent_activation, σ_numbers, d_o, z_o, o, H)  # [EQ 10]
-            if clipped:
-                stop_at(z_o, H, κ, d_o)  # [EQ 30]
-            if peephole:
-                p_o = at(peepholes, 2 * H)
-                for u in range(H):
-                    d_c_t[u] = fma(d_o[u], p_o[u], d_c_t[u])  # [EQ 31]
-            for u in range(H):
-                d = d_c_t[u] + d_a[u]  # [EQ 8]
-                d_i[u] = d * g[u]  # [EQ 9]
-                d_f[u] = d * c_before[u]  # [EQ 9]
-                d_g[u] = d * i[u]  # [EQ 9]
-                d_c_t[u] = d * f[u]  # [EQ 11]
-            if coupled:
-                for u in range(H):
-                    d_i[u] -= d_f[u]  # [EQ 29]
-                    d_f[u] = real(d_f[u], 0.0)  # [EQ 29]
-            else:
-                scale_by_derivative(recurrent_activation, σ_numbers, d_f, z_f, f, H)  # [EQ 10]
-            scale_by_derivative(recurrent_activation, σ_numbers, d_i, z_t, i, H)  # [EQ 10]
-            scale_by_derivative(activation, φ_numbers, d_g, z_g, g, H)  # [EQ 10]
-            if clipped:
-                stop_at(z_t, 3 * H, κ, d_gate)  # [EQ 30]
-            if peephole:
-                p_i, p_f = peepholes, at(peepholes, H)
-                for u in range(H):
-                    d = fma(d_i[u], p_i[u], d_c_t[u])  # [EQ 31]
-                    d_c_t[u] = fma(d_f[u], p_f[u], d)  # [EQ 31]
+            cell_back(
+                at(d_q, b * q_row), at(d_c, b * H), at(d_z, step * z_width),
+                at(gates, step * 4 * H), at(z, step * 4 * H), at(c, step * H), at(c_prev, step * H),
+                peepholes, numbers, a, H, cell,
+            )  # fmt: skip
 
         terms = 4 * H // copies
         for n in range(panel_count):  # [EQ 12] d_h_{t-1} = d_z Uᵀ
@@ -500,6 +491,66 @@ def lstm_backward(
                         else:
                             for u in range(panel_width):
                                 d_h[state + u] += work[state + u]  # [EQ 32]
+
+
+@inlined
+def cell_back(
+    d_q: Buffer,
+    d_c: Buffer,
+    d_z: Buffer,
+    gates: Buffer,
+    z: Buffer,
+    c_t: Buffer,
+    c_before: Buffer,
+    peepholes: Buffer,
+    numbers: Buffer,
+    a: Buffer,
+    H: Size,
+    cell: Any,
+) -> None:
+    """One step back of one row: from d_q = ∂(o φ(c_t)), which is used up, and d_c to d_z and d_c.
+
+    d_c[H] becomes the gradient on c_{t-1}. a[H] is scratch.
+    """
+    (σ, φ, φ_h), peephole, clipped, coupled = cell
+    σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
+    i, f, g, o = gates, at(gates, H), at(gates, 2 * H), at(gates, 3 * H)
+    z_g, z_o = at(z, 2 * H), at(z, 3 * H)
+    d_i, d_f, d_g, d_o = d_z, at(d_z, H), at(d_z, 2 * H), at(d_z, 3 * H)
+
+    for u in range(H):
+        a[u] = c_t[u]
+    activate(φ_h, φ_h_numbers, a, H)  # a = φ(c_t)
+    for u in range(H):
+        d_o[u] = d_q[u] * a[u]  # [EQ 7]
+        d_q[u] = d_q[u] * o[u]
+    scale_by_derivative(φ_h, φ_h_numbers, d_q, c_t, a, H)
+    scale_by_derivative(σ, σ_numbers, d_o, z_o, o, H)  # [EQ 10]
+    if clipped:
+        stop_at(z_o, H, κ, d_o)  # [EQ 30]
+    if peephole:
+        p_o = at(peepholes, 2 * H)
+        for u in range(H):
+            d_c[u] = fma(d_o[u], p_o[u], d_c[u])  # [EQ 31]
+    for u in range(H):
+        d = d_c[u] + d_q[u]  # [EQ 8]
+        d_i[u] = d * g[u]  # [EQ 9]
+        d_f[u] = d * c_before[u]  # [EQ 9]
+        d_g[u] = d * i[u]  # [EQ 9]
+        d_c[u] = d * f[u]  # [EQ 11]
+    if coupled:
+        for u in range(H):
+            d_i[u] -= d_f[u]  # [EQ 29]
+            d_f[u] = real(d_f[u], 0.0)  # [EQ 29]
+    scale_by_derivative(σ, σ_numbers, d_i, z, i, H if coupled else 2 * H)  # [EQ 10] and d_f
+    scale_by_derivative(φ, φ_numbers, d_g, z_g, g, H)  # [EQ 10]
+    if clipped:
+        stop_at(z, 3 * H, κ, d_z)  # [EQ 30]
+    if peephole:
+        p_i, p_f = peepholes, at(peepholes, H)
+        for u in range(H):
+            d = fma(d_i[u], p_i[u], d_c[u])  # [EQ 31]
+            d_c[u] = fma(d_f[u], p_f[u], d)  # [EQ 31]
 
 
 @loop
