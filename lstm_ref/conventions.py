@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+Array = np.ndarray[tuple[Any, ...], np.dtype[Any]]
+"""``numpy.typing.NDArray[Any]``, written out, since importing it takes longer than all of this."""
 
 GATES = ("i", "f", "g", "o")
 """The order of the four gate blocks along the last axis of W, U, b and z. It stands only here."""

@@ -2,6 +2,8 @@
 
 import re
 
+from tests.nn.torch_peer import CLOSE
+from tests.onnx_op.test_against_onnxruntime import ANYTHING
 from tests.peers import ROOT
 from tests.spec.test_lstm_against_keras import TOLERANCE
 from tests.test_mission_programs import BOUND
@@ -25,6 +27,15 @@ def test_the_numbers_are_those_the_tests_compare_with():
         *["tests/spec/test_lstm_against_keras.py"] * 2,
         "tests/test_mission_programs.py",
     ]
+
+
+def test_the_numbers_beside_them_are_those_of_the_other_vocabularies():
+    eps = 2.0**-52
+    said = re.search(r"held to (\S+) \(outputs\) and (\S+) \(gradients.*?ONNX' operator to (\S+) of",
+                     README, re.S)  # fmt: skip
+    assert said is not None
+    bounds = [CLOSE["float64"].outputs * eps, CLOSE["float64"].gradients * eps, ANYTHING]
+    assert [float(n) for n in said.groups()] == [float(f"{bound:.0e}") for bound in bounds]
 
 
 def test_the_list_of_files_is_complete_and_true():

@@ -2,14 +2,16 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from lstm_ref.checks import step_counts
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
+
+if TYPE_CHECKING:  # importing it takes as long as half of the package
+    from numpy.typing import ArrayLike, DTypeLike
 
 SIDES = ("pre", "post")
 
@@ -17,7 +19,7 @@ SIDES = ("pre", "post")
 def pad_sequences(
     sequences: Sequence[Any],
     maxlen: int | None = None,
-    dtype: DTypeLike = "int32",
+    dtype: "DTypeLike" = "int32",
     padding: str = "pre",
     truncating: str = "pre",
     value: Any = 0.0,
@@ -159,7 +161,7 @@ class _Lossy:
             )
 
 
-def mask_from_lengths(lengths: ArrayLike, T: int, padding: str = "post") -> Array:
+def mask_from_lengths(lengths: "ArrayLike", T: int, padding: str = "post") -> Array:
     """The mask [B,T] of sequences padded to T steps: True at the steps that are data.
 
     Args:
