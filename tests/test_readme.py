@@ -31,8 +31,8 @@ def test_the_numbers_are_those_the_tests_compare_with():
 
 def test_the_numbers_beside_them_are_those_of_the_other_vocabularies():
     eps = 2.0**-52
-    said = re.search(r"held to (\S+) \(outputs\) and (\S+) \(gradients.*?ONNX' operator to (\S+) of",
-                     README, re.S)  # fmt: skip
+    numbers = r"held to (\S+) \(outputs\) and (\S+) \(gradients.*?ONNX' operator to (\S+) of"
+    said = re.search(numbers, README, re.S)
     assert said is not None
     bounds = [CLOSE["float64"].outputs * eps, CLOSE["float64"].gradients * eps, ANYTHING]
     assert [float(n) for n in said.groups()] == [float(f"{bound:.0e}") for bound in bounds]
