@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from lstm_ref.cli import output
 from lstm_ref.conventions import GATES
 from lstm_ref.forecast import Recipe
 from lstm_ref.forecast.recipe import KEY as FORECAST
-from lstm_ref.layers import LSTM
 from lstm_ref.model import Sequential, load_model
 
 
@@ -70,12 +70,13 @@ def _weight(array: Any) -> dict[str, Any]:
 
 def _show(document: dict[str, Any]) -> None:
     print(f"{document['file']}: {document['name']}, {document['bytes']:,} bytes, NumPy's .npz")
-    print(f"input  {_shape(document['input_shape'])}   (batch, time, features), None is any number")
+    axes = {2: "(batch, time)", 3: "(batch, time, features)"}.get(len(document["input_shape"]))
+    print(f"input  {_shape(document['input_shape'])}   {axes or 'batch first'}, None is any number")
     print(f"output {_shape(document['output_shape'])}")
     print(f"{document['parameters']:,} weights\n")
     for layer in document["layers"]:
         print(f"{layer['name']} ({layer['class']}) → {_shape(layer['output_shape'])}")
-        settings = _settings(layer["class"], layer["config"])
+        settings = _settings(layer)
         if settings:
             print(f"  {settings}")
         rows = [
@@ -84,7 +85,8 @@ def _show(document: dict[str, Any]) -> None:
         ]
         if rows:
             print(output.aligned(rows))
-    if any(layer["class"] == LSTM.__name__ for layer in document["layers"]):
+    names = [name for layer in document["layers"] for name in layer["weights"]]
+    if any(name.endswith("recurrent_kernel") for name in names):
         print(f"\ngate order in each LSTM's weights: {', '.join(document['gate_order'])}")
     if (compiled := document["compile"]) is not None:
         print(f"compiled with {_call(compiled['optimizer'])}, loss {_call(compiled['loss'])}")
@@ -120,14 +122,26 @@ def _call(record: dict[str, Any] | None) -> str:
     return f"{record['class_name']}({', '.join(f'{k}={v}' for k, v in settings.items())})"
 
 
-def _settings(kind: str, config: dict[str, Any]) -> str:
-    """What of the configuration changes results, beyond the shapes."""
-    if kind == LSTM.__name__:
-        text = f"activation {config['activation']}, gates {config['recurrent_activation']}"
-        switches = ("return_sequences", "go_backwards", "stateful", "zero_output_for_mask")
-        return ", ".join([text, *(name for name in switches if config.get(name))])
-    shown = {key: config[key] for key in ("activation", "mask_value") if key in config}
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in shown.items())
+def _settings(entry: Mapping[str, Any]) -> str:
+    """What of a layer's configuration changes results, beyond the shapes."""
+    config = entry["config"]
+    parts = [str(_settings(config["layer"]))] if "layer" in config else []
+    if "cell" in config:
+        parts += [
+            _settings(cell) for cell in config["cell"]["config"].get("cells", [config["cell"]])
+        ]
+    if "recurrent_activation" in config:
+        parts.append(f"activation {config['activation']}, gates {config['recurrent_activation']}")
+    elif "activation" in config:
+        parts.append(f"activation {config['activation']}")
+    for key in ("merge_mode", "mask_value"):
+        if key in config:
+            parts.append(f"{key.replace('_', ' ')} {config[key]}")
+    for key in ("rate", "dropout", "recurrent_dropout"):
+        if config.get(key):
+            parts.append(f"{key.replace('_', ' ')} {config[key]}")
+    switches = ("return_sequences", "go_backwards", "stateful", "zero_output_for_mask", "mask_zero")
+    return ", ".join(filter(None, [*parts, *(name for name in switches if config.get(name))]))
 
 
 def _shape(shape: list[int | None]) -> str:

@@ -343,16 +343,27 @@ def _check_shapes(weights: Weights, gradients: Weights) -> None:
 def _in_float64(model: Sequential) -> Sequential:
     """A copy of a built, compiled model that computes in float64."""
     record = model.to_record()
-    layers = [
-        {**layer, "config": {**layer["config"], "dtype": "float64"}}
-        for layer in record.config["config"]["layers"]
-    ]
     config = {
         **record.config,
-        "config": {**record.config["config"], "layers": layers},
+        "config": _with_float64(record.config["config"]),
         "compile": None,
     }
     weights = {name: weight.astype(np.float64) for name, weight in record.weights.items()}
     copy = Sequential.from_record(ModelRecord(config, weights))
     copy.compile(loss=model.loss)
     return copy
+
+
+def _with_float64(config: Any) -> Any:
+    """A config with float64 in place of every dtype, those of layers inside layers included.
+
+    An `Input` of whole numbers stays one.
+    """
+    if isinstance(config, list):
+        return [_with_float64(entry) for entry in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: "float64" if key == "dtype" and "int" not in str(value) else _with_float64(value)
+        for key, value in config.items()
+    }

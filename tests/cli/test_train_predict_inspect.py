@@ -193,3 +193,31 @@ def test_predict_with_a_model_that_no_command_made(lstm_ref_command, plain_model
     result = lstm_ref_command("predict", "plain.npz", table)
     assert result.code == 2
     assert "`lstm-ref train`" in result.err
+
+
+def test_inspect_looks_into_layers_made_of_layers(lstm_ref_command):
+    layers = lstm_ref.layers
+    model = lstm_ref.Sequential(
+        [
+            layers.Input((7,), dtype="int32"),
+            layers.Embedding(9, 3, mask_zero=True),
+            layers.Bidirectional(layers.LSTM(4, dropout=0.2, return_sequences=True), "sum"),
+            layers.RNN([layers.LSTMCell(3, "relu"), layers.LSTMCell(2)], return_sequences=True),
+            layers.TimeDistributed(layers.Dense(1, "tanh")),
+        ]
+    )
+    model.save("layers.npz")
+    result = lstm_ref_command("inspect", "layers.npz")
+    assert result.code == 0, result.err
+    for piece in (
+        "input  (None, 7)   (batch, time), None is any number",
+        "mask_zero",
+        "activation tanh, gates sigmoid, dropout 0.2, return_sequences, zero_output_for_mask",
+        "merge mode sum",
+        "backward_lstm/recurrent_kernel  4×16",
+        "activation relu, gates sigmoid, activation tanh, gates sigmoid, return_sequences",
+        "lstm_cell_1/kernel            3×8",
+        "time_distributed (TimeDistributed) → (None, 7, 1)\n  activation tanh",
+        "gate order in each LSTM's weights: i, f, g, o",
+    ):
+        assert piece in result.out, (piece, result.out)

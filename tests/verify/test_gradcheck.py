@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lstm_ref
+from lstm_ref import layers
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers import LSTM, Dense, Input, Masking
 from lstm_ref.layers.session import set_seed
@@ -90,6 +91,35 @@ def test_kinks_of_a_large_weight_are_told_apart_entry_by_entry(rng):
     assert bias.elementwise
     assert bias.checked == 20
     assert bias.kinks > 0
+
+
+def test_every_kind_of_layer_at_once(rng):
+    """With dropout, which drops the same for every difference, with penalties and masks."""
+    model = Sequential(
+        [
+            layers.Input((6,), dtype="int32"),
+            layers.Embedding(9, 3, mask_zero=True, embeddings_regularizer="l2"),
+            layers.Bidirectional(
+                layers.LSTM(
+                    3, return_sequences=True, dropout=0.2, recurrent_dropout=0.1,
+                    recurrent_regularizer="l2", activity_regularizer=lstm_ref.regularizers.L2(0.1),
+                ),
+                merge_mode="mul",
+            ),
+            layers.RNN(
+                [layers.LSTMCell(4, dropout=0.2), layers.LSTMCell(3)],
+                return_sequences=True, go_backwards=True,
+            ),
+            layers.Dropout(0.3),
+            layers.TimeDistributed(layers.Dense(2), activity_regularizer="l2"),
+            layers.Activation("tanh"),
+        ]
+    )  # fmt: skip
+    model.compile("adam", "mse")
+    x, y = rng.integers(0, 9, (5, 6)), rng.normal(size=(5, 6, 2))
+    result = gradcheck(model, x, y)
+    assert result.ok, result
+    assert len(result.tensors) == 1 + 6 + 6 + 2
 
 
 @pytest.fixture
