@@ -626,7 +626,7 @@ def layer_config(config: Any, n: int) -> Any:
         (lambda c, w: c.pop("class_name"), "does not make sense: KeyError"),
         (lambda c, w: c["config"].pop("layers"), "does not make sense: KeyError"),
         (lambda c, w: c.update(config=3), "does not make sense: TypeError"),
-        (lambda c, w: c["config"].update(layers=[3]), "does not make sense: TypeError"),
+        (lambda c, w: c["config"].update(layers=[3]), '3 describes no layer: {"class_name"'),
         (lambda c, w: layer_config(c, 2).pop("units"), "a LSTM layer cannot have"),
         (lambda c, w: layer_config(c, 2).update(units="many"), "positive whole number"),
         (lambda c, w: layer_config(c, 2).update(units=10**15), "lstm/kernel has shape (2, 16)"),

@@ -61,9 +61,14 @@ class Layer:
             raise UnsupportedError(
                 f"{kind}(autocast=False) is not supported: inputs are cast to the layer's dtype"
             )
+        if name is not None and "/" in str(name):
+            raise ValueError(
+                f"{kind}(name={name!r}): the name of a layer has no '/', which stands between it "
+                "and the names of its weights"
+            )
         self.name = auto_name(kind) if name is None else str(name)
         self.dtype = dtype_name(dtype)
-        self.trainable = bool(trainable)
+        self._trainable = bool(trainable)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.built = False
         self.build_shape: Shape | None = None
@@ -129,6 +134,11 @@ class Layer:
         """The gradient on the input, and those on the weights by name."""
         raise NotImplementedError
 
+    @property
+    def parts(self) -> Mapping[str, "Layer"]:
+        """The layers inside, by name, in the order of Keras' weights. None by default."""
+        return {}
+
     # What all of them do alike.
 
     def __call__(self, x: Any, mask: Any = None, training: bool | None = None) -> Any:
@@ -143,6 +153,8 @@ class Layer:
         given, mask = x, carried_mask(x) if mask is None else mask
         x = self.read(given)
         y, _ = self.forward(x, mask, bool(training))
+        if np.may_share_memory(y, x):
+            y = y.copy()  # whoever writes into the output leaves the input alone
         return with_mask(y, self.compute_mask(x, mask))
 
     def read(self, x: Any) -> Array:
@@ -231,6 +243,17 @@ class Layer:
         self.assign({name: np.array(w) for name, w in zip(self.params, weights, strict=True)})
 
     @property
+    def trainable(self) -> bool:
+        """Whether ``fit`` changes the weights. Setting it sets it for the layers inside, too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for part in self.parts.values():
+            part.trainable = value
+
+    @property
     def trainable_names(self) -> list[str]:
         """The names of the weights that ``fit`` changes: all, or none when not `trainable`."""
         return list(self.params) if self.trainable else []
@@ -287,6 +310,12 @@ class Layer:
     def losses(self) -> list[float]:
         """The penalties on the weights, one for each that has a regularizer."""
         return [penalty(self.params[name]) for name, penalty in self.regularized().items()]
+
+    @property
+    def penalizes_activity(self) -> bool:
+        """Whether its outputs are penalized, or those of a layer inside."""
+        inside = any(part.penalizes_activity for part in self.parts.values())
+        return inside or self.activity_regularizer is not None
 
     def activity_penalty(self, outputs: Any, cache: Any) -> float:  # noqa: ARG002
         """The penalty on the outputs of a call, each divided by its rows; 0 where there are none.

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import ShapeError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.carried_mask import carried_mask, with_mask
 from lstm_ref.layers.composite import Composite, named_gradients
+from lstm_ref.layers.lstm import LSTM
+from lstm_ref.layers.lstm_cell import checked_states
 from lstm_ref.layers.registry import deserialize, serialize
 from lstm_ref.layers.rnn import RNN
 
@@ -61,8 +62,8 @@ class Bidirectional(Composite):
             if backward_layer is None
             else _recurrent(backward_layer)
         )
-        self._check_directions(self.forward_layer, self.backward_layer)
         self.merge_mode = merge_mode
+        self._check_directions(self.forward_layer, self.backward_layer)
         self.stateful = layer.stateful
         self.return_sequences = layer.return_sequences
         self.return_state = layer.return_state
@@ -84,6 +85,13 @@ class Bidirectional(Composite):
                     f"the layers of a Bidirectional have {option}={values[0]} and {values[1]}: "
                     "both need the same"
                 )
+        widths = [direction.cells[-1].units for direction in (forward, backward)]
+        if self.merge_mode in ("sum", "mul", "ave") and widths[0] != widths[1]:
+            raise ValueError(
+                f"Bidirectional(merge_mode={self.merge_mode!r}) joins the outputs unit by unit, "
+                f"and the layers have {widths[0]} and {widths[1]} units: give both the same, or "
+                "use merge_mode='concat'"
+            )
         if forward.name == backward.name:
             raise ValueError(f"both layers of a Bidirectional are named {forward.name!r}")
 
@@ -166,13 +174,13 @@ class Bidirectional(Composite):
         x = self.read(sequences)
         halves: tuple[Any, Any] = (None, None)
         if initial_state is not None:
-            if len(initial_state) % 2:
-                raise ShapeError(
-                    f"initial_state holds {len(initial_state)} arrays, and layer {self.name!r} "
-                    "needs as many for each direction: [h0, c0, h0, c0] for two LSTMs"
-                )
-            half = len(initial_state) // 2
-            halves = initial_state[:half], initial_state[half:]
+            counts = [len(direction.state_size) for direction in self.directions]
+            needs = (
+                "that of the forward layer, then that of the backward layer: [h0, c0, h0, c0] for "
+                "two LSTMs"
+            )
+            checked_states(initial_state, sum(counts), f"layer {self.name!r}", needs)
+            halves = initial_state[: counts[0]], initial_state[counts[0] :]
         results = [
             direction(x, initial_state=state, mask=mask, training=training)
             for direction, state in zip(self.directions, halves, strict=True)
@@ -252,7 +260,7 @@ class Bidirectional(Composite):
 
     @property
     def states(self) -> Any:
-        """A stateful layer's states, those of the forward layer first; None while they are zero."""
+        """A stateful layer's states, those of the forward layer first; else None, as `RNN`'s."""
         states = [direction.states for direction in self.directions]
         return None if None in states else (*states[0], *states[1])
 
@@ -296,6 +304,7 @@ def _recurrent(layer: Layer) -> RNN:
 def _made_from(layer: RNN, direction: str, go_backwards: bool) -> RNN:
     """A new layer of the same config, named after the direction."""
     name = f"{direction}_{layer.name.removeprefix(f'{direction}_')}"
-    return type(layer).from_config(
-        {**layer.get_config(), "name": name, "go_backwards": go_backwards}
-    )
+    config = {**layer.get_config(), "name": name, "go_backwards": go_backwards}
+    if isinstance(layer, LSTM):
+        config["use_cudnn"] = layer.use_cudnn  # which Keras' configs leave out
+    return type(layer).from_config(config)

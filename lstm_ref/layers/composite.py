@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lstm_ref.conventions import Array
+from lstm_ref.errors import UnsupportedError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.constraints import Constraint
 from lstm_ref.layers.regularizers import Regularizer
@@ -15,11 +16,6 @@ class Composite(Layer):
     A weight of a part is named after the part and by its own name there,
     ``"forward_lstm/kernel"``; by its own name alone where the part's name in `parts` is empty.
     """
-
-    @property
-    def parts(self) -> Mapping[str, Layer]:
-        """The layers inside, by name, in the order of Keras' weights."""
-        raise NotImplementedError
 
     def part_shapes(self, input_shape: Shape) -> list[Shape]:
         """The shape of the input of each part."""
@@ -37,9 +33,19 @@ class Composite(Layer):
     def build(
         self, input_shape: Sequence[int | None], weights: Mapping[str, Array] | None = None
     ) -> None:
-        """See `Layer.build`; every part is built."""
+        """See `Layer.build`; every part is built.
+
+        Raises:
+            UnsupportedError: a part has another dtype.
+        """
         if self.built:
             return
+        for part in self.parts.values():
+            if part.dtype != self.dtype:
+                raise UnsupportedError(
+                    f"layer {self.name!r} ({type(self).__name__}) has the dtype {self.dtype}, and "
+                    f"{part.name!r} inside it {part.dtype}: give both the same"
+                )
         shape = tuple(input_shape)
         self.check_input(shape)
         for (prefix, part), part_shape in zip(

@@ -32,9 +32,9 @@ class Dropout(Layer):
     ) -> None:
         super().__init__(**common)
         self.rate = dropout_rate(rate, "Dropout")
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = seed
+        self.noise_shape = None if noise_shape is None else _lengths(noise_shape)
         self._dropper = Dropper(seed, "Dropout")
+        self.seed = self._dropper.seed
 
     def forward(
         self,
@@ -52,13 +52,14 @@ class Dropout(Layer):
     def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """New factors for an input of this shape."""
         if self.noise_shape is not None:
-            if len(self.noise_shape) != len(shape):
+            axes = list(zip(self.noise_shape, shape, strict=False))
+            if len(self.noise_shape) != len(shape) or any(n not in (None, 1, m) for n, m in axes):
                 raise ShapeError(
                     f"layer {self.name!r} (Dropout) has noise_shape={self.noise_shape}, and its "
-                    f"input has shape {shape}: one length for each axis is needed"
+                    f"input has shape {shape}: one length for each axis is needed, that of the "
+                    "input (or None), or 1"
                 )
-            lengths = zip(self.noise_shape, shape, strict=True)
-            shape = tuple(n if wanted is None else wanted for wanted, n in lengths)
+            shape = tuple(m if n is None else n for n, m in axes)
         return self._dropper.factors(self.rate, shape, dtype)
 
     def backward(self, d_y: Array, cache: Array) -> tuple[Array, dict[str, Array]]:
@@ -74,3 +75,20 @@ class Dropout(Layer):
         shape = None if self.noise_shape is None else list(self.noise_shape)
         own = {"rate": self.rate, "noise_shape": shape, "seed": self.seed}
         return {**super().get_config(), **own}
+
+
+def _lengths(noise_shape: Any) -> tuple[int | None, ...]:
+    """``noise_shape`` as a tuple.
+
+    Raises:
+        ValueError: not a tuple or list of positive whole numbers and None.
+    """
+    whole = isinstance(noise_shape, list | tuple) and all(
+        n is None or (type(n) is int and n > 0) for n in noise_shape
+    )
+    if not whole:
+        raise ValueError(
+            f"Dropout(noise_shape={noise_shape!r}): a tuple of whole numbers, 1 or more, or None "
+            "is needed, one for each axis: (None, 1, None) drops the same at every time step"
+        )
+    return tuple(noise_shape)

@@ -26,7 +26,8 @@ class Dropper:
                 f"{kind}(seed={seed!r}): a seed is an integer or None (Keras' SeedGenerator is not "
                 "supported)"
             )
-        self._seed = None if seed is None else int(seed)
+        self.seed = None if seed is None else int(seed)
+        self._begin = self.seed
         self._generator: np.random.Generator | None = None
 
     def restart(self) -> None:
@@ -36,8 +37,8 @@ class Dropper:
     def factors(self, rate: float, shape: tuple[int, ...], dtype: Any) -> Array:
         """Factors of this shape; each is 0 with the probability ``rate``."""
         if self._generator is None:
-            self._seed = fresh_seed() if self._seed is None else self._seed
-            self._generator = np.random.default_rng(self._seed)
+            self._begin = fresh_seed() if self._begin is None else self._begin
+            self._generator = np.random.default_rng(self._begin)
         kept = self._generator.random(shape) >= rate
         scale = np.dtype(dtype).type(1 / (1 - rate))
         return np.where(kept, scale, 0).astype(dtype)

@@ -1,6 +1,6 @@
 """A vector for each number of a vocabulary. Keras: ``keras.layers.Embedding``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ class Embedding(Layer):
         output_dim: D, the width of the vectors.
         embeddings_initializer, embeddings_regularizer, embeddings_constraint: as in Keras.
         mask_zero: 0 is padding: its steps are masked.
-        weights: [table] to begin with.
+        weights: the table to begin with, or a list of it alone.
         The LoRA and quantization of Keras are refused by name.
     """
 
@@ -32,7 +32,7 @@ class Embedding(Layer):
         embeddings_regularizer: Any = None,
         embeddings_constraint: Any = None,
         mask_zero: bool = False,
-        weights: Sequence[Any] | None = None,
+        weights: Any = None,
         lora_rank: Any = None,
         lora_alpha: Any = None,
         quantization_config: Any = None,
@@ -55,7 +55,11 @@ class Embedding(Layer):
         self._regularizers = {"embeddings": regularizers.get(embeddings_regularizer)}
         self._constraints = {"embeddings": constraints.get(embeddings_constraint)}
         self.mask_zero = bool(mask_zero)
-        self._first_table = None if weights is None else weights
+        if weights is not None:
+            self.build()
+            self.set_weights(
+                weights if isinstance(weights, list) and len(weights) == 1 else [weights]
+            )
 
     @property
     def makes_masks(self) -> bool:  # type: ignore[override]
@@ -66,12 +70,12 @@ class Embedding(Layer):
         """``x`` as whole numbers, int64.
 
         Raises:
-            DTypeError: numbers with fractions, which Keras cuts off, or NaN.
+            DTypeError: numbers with fractions, which Keras cuts off, NaN or infinity.
         """
         array = real_numbers(x, name)
         if array.dtype.kind == "f":
             with np.errstate(invalid="ignore"):
-                whole = array == np.floor(array)
+                whole = np.isfinite(array) & (array == np.floor(array))
             if not whole.all():
                 raise DTypeError(
                     f"{name} goes into an Embedding, which reads whole numbers, and it holds "
@@ -85,11 +89,17 @@ class Embedding(Layer):
         return {"embeddings": (self.input_dim, self.output_dim)}
 
     def first_weight(self, name: str, shape: tuple[int, ...]) -> Array:  # noqa: ARG002
-        """From the initializer, or the table given."""
-        if self._first_table is None:
-            return self.embeddings_initializer(shape, self.dtype)
-        (table,) = self._first_table
-        return np.asarray(table, self.dtype).reshape(shape)
+        """From the initializer."""
+        return self.embeddings_initializer(shape, self.dtype)
+
+    def build(
+        self,
+        input_shape: Sequence[int | None] = (None, None),
+        weights: Mapping[str, Array] | None = None,
+    ) -> None:
+        """See `Layer.build`; the table is the same for every input, so no shape is needed."""
+        super().build(input_shape, weights)
+        self.build_shape = tuple(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """One more axis, of D."""

@@ -51,6 +51,11 @@ class Constant(Initializer):
     arguments: ClassVar[tuple[str, ...]] = ("value",)
 
     def __init__(self, value: float = 0.0) -> None:
+        if not isinstance(value, int | float | np.integer | np.floating):
+            raise UnsupportedError(
+                f"Constant(value={value!r}): one number is needed; to begin from given values, "
+                "build the layer and use set_weights"
+            )
         self.value = value
 
     def _draw(self, shape: Shape) -> Array:
@@ -130,6 +135,8 @@ class VarianceScaling(RandomInitializer):
 
     n is the number of inputs (`mode` "fan_in"), of outputs ("fan_out") or their mean
     ("fan_avg"); `distribution` is "uniform", "truncated_normal" or "untruncated_normal".
+    `input_axes` and `output_axes` stand in every config of Keras 3.15, and are None there unless
+    somebody has set them; that is refused.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed")
@@ -140,8 +147,16 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
+        input_axes: None = None,
+        output_axes: None = None,
     ) -> None:
         super().__init__(seed)
+        for argument, axes in {"input_axes": input_axes, "output_axes": output_axes}.items():
+            if axes is not None:
+                raise UnsupportedError(
+                    f"{type(self).__name__}({argument}={axes!r}) is not supported: the last axis "
+                    "of a weight is that of its outputs, the one before it that of its inputs"
+                )
         if scale <= 0:
             raise ValueError(f"VarianceScaling(scale={scale}): a variance is positive")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
@@ -172,8 +187,10 @@ class _Scheme(VarianceScaling):
     arguments: ClassVar[tuple[str, ...]] = ("seed",)
     scheme: ClassVar[tuple[float, str, str]]
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(*self.scheme, seed=seed)
+    def __init__(
+        self, seed: int | None = None, input_axes: None = None, output_axes: None = None
+    ) -> None:
+        super().__init__(*self.scheme, seed=seed, input_axes=input_axes, output_axes=output_axes)
 
 
 class GlorotUniform(_Scheme):

@@ -87,8 +87,8 @@ class LSTMCell(Layer):
         }
         self.dropout = dropout_rate(dropout, "LSTM", "dropout")
         self.recurrent_dropout = dropout_rate(recurrent_dropout, "LSTM", "recurrent_dropout")
-        self.seed = seed
         self._dropper = Dropper(seed, "LSTM")
+        self.seed = self._dropper.seed
         if implementation not in (1, 2):
             raise ValueError(f"LSTM(implementation={implementation!r}): 1 or 2 is needed")
         self.implementation = 1 if self.recurrent_dropout else implementation
@@ -288,10 +288,18 @@ def two_states(states: Any, owner: str) -> tuple[Any, Any]:
     Raises:
         ShapeError: another number of states.
     """
-    if len(states) != 2:
-        raise ShapeError(
-            f"initial_state holds {len(states)} arrays, and {owner} begins from two: [h0, c0], "
-            "each (batch, units)"
-        )
-    h, c = states
+    h, c = checked_states(states, 2, owner, "[h0, c0], each (batch, units)")
     return h, c
+
+
+def checked_states(states: Any, count: int, owner: str, needs: str) -> Any:
+    """``states``, if there are so many of them; ``needs`` says what is needed.
+
+    Raises:
+        ShapeError: another number of states, or something else.
+    """
+    several = np.iterable(states) and hasattr(states, "__len__")
+    if several and len(states) == count:
+        return states
+    came = f"holds {len(states)} arrays or pairs" if several else f"is {states!r}"
+    raise ShapeError(f"the initial state {came}, and {owner} begins from {count}: {needs}")

@@ -3,9 +3,10 @@
 Nothing else is ever made from a file. `lstm_ref.layers` fills the table.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from lstm_ref.errors import UnsupportedError
+from lstm_ref.errors import ModelFormatError, UnsupportedError
 from lstm_ref.layers.base import Layer
 
 LAYERS: dict[str, type[Layer]] = {}
@@ -21,10 +22,14 @@ def deserialize(entry: Any) -> Layer:
 
     Raises:
         UnsupportedError: a layer that is not there, by name.
-        ModelFormatError: a config that does not belong to the layer.
+        ModelFormatError: something else, or a config that does not belong to the layer.
     """
     if isinstance(entry, Layer):
         return entry
+    if not isinstance(entry, Mapping) or not {"class_name", "config"} <= set(entry):
+        raise ModelFormatError(
+            f'{entry!r} describes no layer: {{"class_name": ..., "config": {{...}}}} is needed'
+        )
     name = entry["class_name"]
     if name not in LAYERS:
         raise UnsupportedError(

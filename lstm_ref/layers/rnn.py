@@ -12,7 +12,7 @@ from lstm_ref.errors import ShapeError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.carried_mask import carried_mask, with_mask
 from lstm_ref.layers.composite import Composite, named_gradients
-from lstm_ref.layers.lstm_cell import LSTMCell, two_states
+from lstm_ref.layers.lstm_cell import LSTMCell, checked_states, two_states
 from lstm_ref.layers.registry import deserialize, serialize
 from lstm_ref.layers.stacked_rnn_cells import StackedRNNCells, checked_cell
 from lstm_ref.spec.parameters import LSTMCache, LSTMOutput
@@ -50,10 +50,11 @@ class RNN(Composite):
         zero_output_for_mask: bool = False,
         **common: Any,
     ) -> None:
-        super().__init__(**common)
         if isinstance(cell, list | tuple):
-            cell = StackedRNNCells(cell, dtype=self.dtype)
-        self.cell = cell if isinstance(cell, StackedRNNCells) else checked_cell(cell)
+            cell = StackedRNNCells(cell)
+        cell = cell if isinstance(cell, StackedRNNCells) else checked_cell(cell)
+        super().__init__(**{"dtype": cell.dtype, **common})
+        self.cell = cell
         self.return_sequences = bool(return_sequences)
         self.return_state = bool(return_state)
         self.go_backwards = bool(go_backwards)
@@ -77,6 +78,11 @@ class RNN(Composite):
         return 1 + 2 * len(self.cells) if self.return_state else 1
 
     @property
+    def state_size(self) -> list[Any]:
+        """The widths of h and c; with a list of cells, those of each cell."""
+        return list(self.cell.state_size)
+
+    @property
     def parts(self) -> Mapping[str, Layer]:
         """The cells by their names."""
         return {cell.name: cell for cell in self.cells}
@@ -98,7 +104,8 @@ class RNN(Composite):
         batch, _, features = shape
         if features is None:
             raise ShapeError(f"{where}: the number of features, the last axis, must be known")
-        if self.built and features != (expected := self.cells[0].params["kernel"].shape[0]):
+        lowest = self.cells[0]
+        if lowest.built and features != (expected := lowest.params["kernel"].shape[0]):
             raise ShapeError(
                 f"{where}, {features} features a step, and its weights were made for {expected}: "
                 "the last axis holds the same features, in the same order, as when it was built"
@@ -135,7 +142,7 @@ class RNN(Composite):
     def compute_mask(self, x: Array, mask: Array | None = None) -> Any:  # noqa: ARG002
         """The input's mask where there is an output for every step. Not reversed, as in Keras."""
         of_output = mask if self.return_sequences else None
-        return [of_output] + [None] * (self.outputs - 1) if self.return_state else of_output
+        return [of_output] + [None] * len(self.state_size) if self.return_state else of_output
 
     # The two passes.
 
@@ -235,12 +242,9 @@ class RNN(Composite):
         """The state as pairs, one for each cell."""
         if not isinstance(self.cell, StackedRNNCells):
             return [two_states(initial_state, f"layer {self.name!r}")]
-        if len(initial_state) != len(self.cells):
-            raise ShapeError(
-                f"initial_state holds states for {len(initial_state)} cells, and layer "
-                f"{self.name!r} has {len(self.cells)}: [[h0, c0], ...], one pair for each cell"
-            )
-        return [two_states(pair, f"each cell of {self.name!r}") for pair in initial_state]
+        needs = "[[h0, c0], ...], one pair for each cell"
+        pairs = checked_states(initial_state, len(self.cells), f"layer {self.name!r}", needs)
+        return [two_states(pair, f"each cell of {self.name!r}") for pair in pairs]
 
     # What a caller looks at.
 
@@ -248,10 +252,14 @@ class RNN(Composite):
     def states(self) -> Any:
         """A stateful layer's h and c, each [B,H]; pairs of them with a list of cells.
 
-        None while they are zero.
+        None for any other layer, and before the layer is built.
         """
-        several = isinstance(self.cell, StackedRNNCells)
-        return self._states if self._states is None or several else self._states[0]
+        if not self.stateful or self.build_shape is None:
+            return None
+        if self._states is None:
+            return self.get_initial_state(int(self.build_shape[0] or 0))
+        states = [list(state) for state in self._states]
+        return states if isinstance(self.cell, StackedRNNCells) else states[0]
 
     def reset_state(self) -> None:
         """Let a stateful layer's next batch begin from zeros."""
@@ -283,7 +291,7 @@ class RNN(Composite):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """See `Layer.from_config`."""
-        return super().from_config({**config, "cell": deserialize(config["cell"])})
+        return super().from_config({**config, "cell": deserialize(config.get("cell"))})
 
 
 def reads_sequences(layer: Layer) -> bool:

@@ -9,7 +9,6 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.carried_mask import carried_mask
-from lstm_ref.layers.composite import Composite
 from lstm_ref.layers.input import InputLayer
 from lstm_ref.layers.lstm_cell import LSTMCell
 from lstm_ref.layers.rnn import ends_sequences, reads_sequences
@@ -161,8 +160,9 @@ class Stack:
 
     @property
     def built(self) -> bool:
-        """Whether every layer has its weights."""
-        return bool(self.layers) and all(layer.built for layer in self.layers)
+        """Whether the shape of the input is known and every layer has its weights."""
+        known = bool(self.layers) and isinstance(self._stack[0], InputLayer)
+        return known and all(layer.built for layer in self.layers)
 
     @property
     def input_shape(self) -> Shape:
@@ -341,7 +341,7 @@ class Stack:
     @property
     def penalizes_activity(self) -> bool:
         """Whether some layer's outputs are penalized."""
-        return any(_penalizes_activity(layer) for layer in self.layers)
+        return any(layer.penalizes_activity for layer in self.layers)
 
     @property
     def losses(self) -> list[float]:
@@ -400,12 +400,6 @@ class Stack:
         for layer in self.layers:
             if hasattr(layer, "reset_state"):
                 layer.reset_state()
-
-
-def _penalizes_activity(layer: Layer) -> bool:
-    """Whether a layer's outputs are penalized, or those of a layer inside it."""
-    parts = layer.parts.values() if isinstance(layer, Composite) else ()
-    return layer.activity_regularizer is not None or any(map(_penalizes_activity, parts))
 
 
 def _fixed_batch(rows: int, batch_size: int | None) -> int | None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import ShapeError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.composite import Composite
-from lstm_ref.layers.lstm_cell import LSTMCell
+from lstm_ref.layers.lstm_cell import LSTMCell, checked_states
 from lstm_ref.layers.registry import deserialize, serialize
 
 
@@ -19,11 +18,12 @@ class StackedRNNCells(Composite):
     """
 
     def __init__(self, cells: Sequence[LSTMCell], **common: Any) -> None:
-        super().__init__(**common)
-        self.cells = [checked_cell(cell) for cell in cells]
-        if not self.cells:
+        cells = [checked_cell(cell) for cell in cells]
+        if not cells:
             raise ValueError("StackedRNNCells([]): at least one cell is needed")
-        names = [cell.name for cell in self.cells]
+        super().__init__(**{"dtype": cells[0].dtype, **common})
+        self.cells = cells
+        names = [cell.name for cell in cells]
         if len(set(names)) < len(names):
             raise ValueError(f"cells on top of each other need names of their own, not {names}")
 
@@ -74,13 +74,10 @@ class StackedRNNCells(Composite):
             ShapeError: another number of states.
         """
         x = self.read(x)
-        if len(states) != len(self.cells):
-            raise ShapeError(
-                f"there are {len(self.cells)} cells and states for {len(states)}: "
-                "[[h, c], ...] is needed, one pair for each cell"
-            )
+        needs = "[[h, c], ...], one pair for each cell"
+        pairs = checked_states(states, len(self.cells), f"{self.name!r}", needs)
         after = []
-        for cell, before in zip(self.cells, states, strict=True):
+        for cell, before in zip(self.cells, pairs, strict=True):
             x, state = cell(x, before, training)
             after.append(state)
         return x, after
@@ -92,7 +89,7 @@ class StackedRNNCells(Composite):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """See `Layer.from_config`."""
-        cells = [deserialize(entry) for entry in config["cells"]]
+        cells = [deserialize(entry) for entry in config.get("cells", ())]
         return super().from_config({**config, "cells": cells})
 
 

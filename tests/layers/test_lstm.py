@@ -324,7 +324,7 @@ def test_other_mistakes():
         LSTM(4, activation="tahn")
     with pytest.raises(ModelFormatError, match="a LSTM layer cannot have"):
         LSTM.from_config({"name": "reader"})
-    with pytest.raises(ShapeError, match=r"initial_state holds 3 arrays.*\[h0, c0\]"):
+    with pytest.raises(ShapeError, match=r"the initial state holds 3 arrays.*\[h0, c0\]"):
         LSTM(4)(np.zeros((1, 2, 3)), initial_state=[0, 0, 0])
     with pytest.raises(AttributeError, match="no weights before it is built"):
         _ = LSTM(4).kernel
