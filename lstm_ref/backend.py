@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from operator import is_
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -40,11 +40,12 @@ from lstm_ref.spec.parameters import (
     LSTMGradients,
     LSTMOutput,
     LSTMParams,
+    MaskedOutput,
 )
 
 Backend = Literal["auto", "numba", "numpy"]
 
-MASKED_OUTPUTS = ("hold", "zero")
+MASKED_OUTPUTS = get_args(MaskedOutput)
 
 
 def resolve(backend: str, dtype: np.dtype[Any]) -> str:
@@ -121,7 +122,8 @@ def lstm_forward(
             anything, NaN included.
         h0, c0: [B,P] and [B,H], the initial state; None for zeros.
         keep_cache: also return what ``lstm_backward`` and a trace need, 10·B·T·H numbers and x.
-            The cache holds x and the weights themselves: leave them unchanged until then.
+            The cache holds x, the weights and dropout factors themselves: leave them unchanged
+            until then. The states are copied.
         backend: who computes.
         lengths: [B], how many steps of each row are real, instead of a mask. ``go_backwards``
             then begins at each row's last real step.
@@ -134,8 +136,9 @@ def lstm_forward(
     Raises:
         ShapeError: x, mask, a state or the weights have the wrong shape.
         DTypeError: an array holds something other than real numbers.
-        TypeError: params or config is something else.
-        ValueError: an unknown activation, masked-output rule or backend.
+        TypeError: params, config or dropout is something else.
+        ValueError: an unknown activation, masked-output rule or backend, a clip that is not
+            positive, or a mask and lengths both.
     """
     config = LSTMConfig() if config is None else config
     if not isinstance(params, LSTMParams) or not isinstance(config, LSTMConfig):
@@ -156,10 +159,20 @@ def lstm_forward(
         mask = lengths_mask(lengths, B, T)
     mask = None if mask is None else step_mask(mask, B, T)
     h0, c0 = (
-        None if s is None else shaped(real_array(s, name, dtype), shape, name, "(batch, units)")
-        for s, name, shape in ((h0, "h0", (B, P)), (c0, "c0", (B, H)))
+        None if s is None else shaped(real_array(s, name, dtype), shape, name, axes)
+        for s, name, shape, axes in (
+            (h0, "h0", (B, P), width_of_h(params)),
+            (c0, "c0", (B, H), "(batch, units)"),
+        )
     )
+    if keep_cache:
+        h0, c0 = (None if s is None else s.copy() for s in (h0, c0))
     if dropout is not None:
+        if not isinstance(dropout, Dropout):
+            raise TypeError(
+                f"dropout is {dropout!r}: give Dropout(x=..., h=...), arrays of factors; a rate is "
+                "an argument of layers.LSTM"
+            )
         wanted = (dropout.x, "dropout.x", B, D), (dropout.h, "dropout.h", B, P)
         dropout = Dropout(*(None if v[0] is None else dropout_factors(*v, dtype) for v in wanted))
     core = twins(resolve(backend, dtype), "lstm")
@@ -185,9 +198,10 @@ def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradie
         )
     B, T = cache.x.shape[:2]
     H, P, dtype = cache.params.units, cache.params.outputs, cache.params.kernel.dtype
+    of_h = width_of_h(cache.params)
     wanted = (
-        (d_hs, "d_hs", (B, T, P), "(batch, time, units)"),
-        (d_h, "d_h", (B, P), "(batch, units)"),
+        (d_hs, "d_hs", (B, T, P), of_h.replace("batch", "batch, time")),
+        (d_h, "d_h", (B, P), of_h),
         (d_c, "d_c", (B, H), "(batch, units)"),
     )
     d_hs, d_h, d_c = (
@@ -286,6 +300,13 @@ def rows(array: Array) -> int:
     return int(np.prod(array.shape[:-1]))
 
 
+def width_of_h(params: LSTMParams) -> str:
+    """The axes of the hidden state, in words."""
+    if params.projection is None:
+        return "(batch, units)"
+    return "(batch, P), P being the width of the projected hidden state"
+
+
 def plain(params: LSTMParams) -> LSTMParams:
     """The weights as arrays in native byte order: ``params`` itself where they are that already.
 
@@ -308,15 +329,24 @@ def plain_config(config: LSTMConfig) -> LSTMConfig:
     """The config with its activations in canonical form.
 
     Raises:
-        ValueError: an unknown activation or masked-output rule, or a clip that is not positive.
+        ValueError: an unknown activation or masked-output rule, a clip that is not positive, or
+            a switch that is neither True nor False.
     """
     if config.masked_output not in MASKED_OUTPUTS:
         raise ValueError(f"masked_output is {config.masked_output!r}: 'hold' or 'zero' is needed")
-    if config.clip is not None and not config.clip > 0:
-        raise ValueError(f"clip is {config.clip!r}: a positive number, or None for no bounds")
+    clip: Any = config.clip
+    if clip is not None:
+        number = isinstance(clip, int | float | np.integer | np.floating)
+        if not number or isinstance(clip, bool) or not clip > 0:
+            raise ValueError(f"clip is {clip!r}: a positive number, or None for no bounds")
+        clip = float(clip)  # NumPy's float64 would widen what it meets
+    for option in ("go_backwards", "input_forget"):
+        value: Any = getattr(config, option)
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{option} is {value!r}: True or False is needed")
     given = config.activation, config.recurrent_activation, config.output_activation
     φ, σ, φ_h = (None if act is None else activations.activation_id(act) for act in given)
     φ, σ = φ or "linear", σ or "linear"
-    if given == (φ, σ, φ_h):
+    if given == (φ, σ, φ_h) and clip is None:
         return config
-    return replace(config, activation=φ, recurrent_activation=σ, output_activation=φ_h)
+    return replace(config, activation=φ, recurrent_activation=σ, output_activation=φ_h, clip=clip)

@@ -190,15 +190,21 @@ def lstm_weights(params: LSTMParams) -> None:
             "W[D,4H] and U[H,4H] are needed"
         )
     D, (P, width) = kernel.shape[0], recurrent_kernel.shape
-    H = width // len(GATES)
-    if width % len(GATES) or (params.projection is None and P != H):
-        transposed = P == len(GATES) * width
-        projected = not (width % len(GATES) or transposed)
+    H, rest = divmod(width, len(GATES))
+    if params.projection is None:
+        fits, needed = not rest and P == H, "U[H,4H]"
+    else:
+        fits = not rest and H in params.projection.shape  # a transposed one is told below
+        needed = f"U[P,4H], for the {len(params.projection)} units of projection,"
+    if not fits:
+        advice = ""
+        if P % len(GATES) == 0 and (P == len(GATES) * width or params.projection is not None):
+            advice = "; PyTorch's weight_hh is its transpose, use weight_hh.T"
+        elif not rest and params.projection is None:
+            advice = f"; U[P,4H] is that of an LSTM with projection=R[{H},{P}]"
         raise ShapeError(
-            f"recurrent_kernel has shape {recurrent_kernel.shape}, and U[H,4H] is needed, the "
-            "blocks of i, f, g, o side by side"
-            + ("; PyTorch's weight_hh is its transpose, use weight_hh.T" if transposed else "")
-            + (f"; U[P,4H] is that of an LSTM with projection=R[{H},{P}]" if projected else "")
+            f"recurrent_kernel has shape {recurrent_kernel.shape}, and {needed} is needed, the "
+            f"blocks of i, f, g, o side by side{advice}"
         )
     shaped(kernel, (D, width), "kernel", f"W[D,4H], for {H} units as recurrent_kernel says")
     if params.bias is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from lstm_ref.checks import shaped
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array
-from lstm_ref.errors import ShapeError
+from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.spec.parameters import LSTMGradients, LSTMParams
 
 
@@ -87,7 +87,18 @@ def params_from_torch(weights: Mapping[str, Array]) -> LSTMParams:
         weights: ``weight_ih`` [4H,D], ``weight_hh`` [4H,P], and where there are some ``bias_ih``
             and ``bias_hh`` [4H], ``weight_hr`` [P,H]. The two biases are added: they only ever
             appear as their sum.
+
+    Raises:
+        ShapeError: a name that is missing, or one that does not belong to an LSTM.
     """
+    unknown = sorted(set(weights) - set(TORCH.weights))
+    missing = sorted({"weight_ih", "weight_hh"} - set(weights))
+    if unknown or missing:
+        raise ShapeError(
+            f"the weights of one layer and direction are {', '.join(TORCH.weights)}, and "
+            + (f"{', '.join(missing)} is missing" if missing else f"{', '.join(unknown)} came")
+            + "; in a state_dict the names end in _l0, _l0_reverse, _l1, ...: cut that off"
+        )
 
     def columns(name: str) -> Array:
         return reorder(weights[name], TORCH.gates, GATES, axis=0).T
@@ -102,7 +113,13 @@ def params_from_torch(weights: Mapping[str, Array]) -> LSTMParams:
 
 
 def params_to_torch(params: LSTMParams) -> dict[str, Array]:
-    """PyTorch's weights for one layer and direction, by their names; bias_hh is zeros."""
+    """PyTorch's weights for one layer and direction, by their names; bias_hh is zeros.
+
+    Raises:
+        UnsupportedError: peepholes, which PyTorch's LSTM has not.
+    """
+    if params.peephole is not None:
+        raise UnsupportedError("PyTorch's LSTM has no peepholes, and these weights have some")
 
     def rows(weight: Array) -> Array:
         return reorder(weight.T, GATES, TORCH.gates, axis=0)
@@ -127,7 +144,15 @@ def params_from_onnx(
         W: [4H,D]. R: [4H,H].
         B: [8H], a bias for x W and one for h R, which are added; None for none.
         P: [3H], peepholes in the order i, o, f; None for none.
+
+    Raises:
+        ShapeError: weights of both directions at once, or a bias of another length.
     """
+    if W.ndim != 2 or R.ndim != 2:
+        raise ShapeError(
+            f"W has shape {W.shape} and R {R.shape}, and those of one direction are needed, "
+            "[4H,D] and [4H,H]: W[0], R[0], and so on"
+        )
     H = R.shape[1]
 
     def columns(weight: Array) -> Array:
@@ -142,7 +167,16 @@ def params_from_onnx(
 
 
 def params_to_onnx(params: LSTMParams) -> tuple[Array, Array, Array | None, Array | None]:
-    """W[4H,D], R[4H,H], B[8H] (its second half zeros) and P[3H] of one direction."""
+    """W[4H,D], R[4H,H], B[8H] (its second half zeros) and P[3H] of one direction.
+
+    Raises:
+        UnsupportedError: a projection, which ONNX' operator has not.
+    """
+    if params.projection is not None:
+        raise UnsupportedError(
+            "ONNX' operator LSTM has no projection, and these weights have one: in a graph it is a "
+            "loop, or one LSTM unrolled"
+        )
 
     def rows(weight: Array) -> Array:
         return reorder(weight.T, GATES, ONNX.gates, axis=0)

@@ -339,3 +339,58 @@ def test_dropout_factors_have_the_shape_of_what_they_drop() -> None:
     np.testing.assert_array_equal(
         lr.lstm_forward(X, PARAMS, dropout=ones).hs, lr.lstm_forward(X, PARAMS).hs
     )
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32])
+def test_a_clip_of_any_kind_of_number_is_the_same(kind: Any) -> None:
+    """NumPy's float64 would widen float32 sums, and let gradients through what was clipped."""
+    case = make_case(61, (3, 5, 2, 4), "float32", clip=0.7)
+    wanted = [case.forward("numpy"), case.forward("numba")]
+    case.config = replace(case.config, clip=kind(0.7))
+    for name, expected in zip(("numpy", "numba"), wanted, strict=True):
+        out = case.forward(name)
+        np.testing.assert_array_equal(out.hs, expected.hs)
+        np.testing.assert_array_equal(case.backward(out).d_x, case.backward(expected).d_x)
+    spec, kernel = (case.backward(case.forward(name)).d_x for name in ("numpy", "numba"))
+    np.testing.assert_allclose(spec, kernel, atol=1e-6)
+
+
+@pytest.mark.parametrize("clip", ["a", True, np.array([1.0, 2.0])])
+def test_a_clip_is_one_number(clip: Any) -> None:
+    with pytest.raises(ValueError, match="a positive number, or None"):
+        lr.lstm_forward(X, PARAMS, lr.LSTMConfig(clip=clip))
+
+
+def test_a_switch_is_true_or_false() -> None:
+    for option in ("go_backwards", "input_forget"):
+        with pytest.raises(ValueError, match=f"{option} is 'no': True or False"):
+            lr.lstm_forward(X, PARAMS, lr.LSTMConfig(**{option: "no"}))
+
+
+def test_a_rate_is_no_dropout_factor() -> None:
+    with pytest.raises(TypeError, match=r"dropout is 0.5: give Dropout.*a rate is an argument of"):
+        lr.lstm_forward(X, PARAMS, dropout=0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("which", ["numpy", "numba"])
+def test_the_states_may_be_written_to_before_the_backward_pass(which: Any) -> None:
+    case = make_case(62, (2, 3, 2, 4))
+    out = case.forward(which)
+    expected = case.backward(out).d_recurrent_kernel
+    case.h0[:] = 0
+    case.c0[:] = 0
+    np.testing.assert_array_equal(case.backward(out).d_recurrent_kernel, expected)
+
+
+def test_shapes_of_a_projected_lstm_are_told_by_its_projection() -> None:
+    params = random_params(3, 8, "float64", np.random.default_rng(0), projection=4)
+    transposed = replace(params, recurrent_kernel=params.recurrent_kernel.T)
+    with pytest.raises(lr.ShapeError, match=r"\(32, 4\), and U\[P,4H\], for the 8 .*weight_hh.T"):
+        lr.lstm_forward(X, transposed)
+    with pytest.raises(
+        lr.ShapeError, match=r"h0 has shape \(2, 8\), and \(2, 4\).*projected hidden"
+    ):
+        lr.lstm_forward(X, params, h0=np.zeros((2, 8)))
+    out = lr.lstm_forward(X, params, keep_cache=True)
+    with pytest.raises(lr.ShapeError, match=r"d_hs .*\(batch, time, P\)"):
+        lr.lstm_backward(np.zeros((2, 5, 8)), None, None, out.cache)

@@ -16,7 +16,7 @@ import pytest
 import lstm_ref as lr
 from lstm_ref import layouts
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES
-from lstm_ref.errors import ShapeError
+from lstm_ref.errors import ShapeError, UnsupportedError
 from tests.cases import BACKENDS, computing, random_params
 from tests.keras_peer import library_dtype
 from tests.peers import ROOT, require
@@ -194,6 +194,29 @@ def test_blocks_that_are_no_blocks_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"\(5, 7\) has no 4 blocks along axis -1.*i, f, g, o"):
         layouts.reorder(np.zeros((5, 7)), GATES, GATES)
     assert layouts.ONNX.peephole_gates != PEEPHOLE_GATES
+
+
+def test_weights_without_a_place_in_the_other_vocabulary_are_refused(
+    rng: np.random.Generator,
+) -> None:
+    with pytest.raises(UnsupportedError, match="PyTorch's LSTM has no peepholes"):
+        layouts.params_to_torch(random_params(D, H, "float64", rng, peephole=True))
+    with pytest.raises(UnsupportedError, match="ONNX' operator LSTM has no projection"):
+        layouts.params_to_onnx(random_params(D, H, "float64", rng, projection=2))
+
+
+def test_names_of_torch_that_do_not_belong_are_named(rng: np.random.Generator) -> None:
+    weights = layouts.params_to_torch(random_params(D, H, "float64", rng))
+    with pytest.raises(ShapeError, match=r"weight_hh, weight_ih is missing.*cut that off"):
+        layouts.params_from_torch({f"{name}_l0": w for name, w in weights.items()})
+    with pytest.raises(ShapeError, match="bias_ih_l0 came"):
+        layouts.params_from_torch(weights | {"bias_ih_l0": weights["bias_ih"]})
+
+
+def test_both_directions_of_onnx_at_once_are_refused(rng: np.random.Generator) -> None:
+    W, R, bias, _ = layouts.params_to_onnx(random_params(D, H, "float64", rng))
+    with pytest.raises(ShapeError, match=r"those of one direction are needed.*W\[0\]"):
+        layouts.params_from_onnx(W[None], R[None], bias[None])
 
 
 # The table of the documentation.

@@ -314,6 +314,28 @@ MISTAKES = [
         twins({"peephole": True}),
     ),
     Mistake(
+        "kernel: f for i in the coupled gates", LOOPS, "f[k] = real(i[k], 1.0) - i[k]",
+        "f[k] = i[k]", twins({"input_forget": True}),
+    ),
+    Mistake(
+        "kernel: coupled gates whose gradients are not", LOOPS, "d_i[u] -= d_f[u]",
+        "d_i[u] -= d_f[u] - d_f[u]", twins({"input_forget": True}),
+    ),
+    Mistake(
+        "kernel: the candidate's activation on the way back through the output", LOOPS,
+        "scale_by_derivative(φ_h, φ_h_numbers", "scale_by_derivative(φ, φ_numbers",
+        twins({"output_activation": "relu"}),
+    ),
+    Mistake(
+        "kernel: no gradient through the peephole of f", LOOPS,
+        "d_c[u] = fma(d_f[u], p_f[u], d)", "d_c[u] = d", twins({"peephole": True}),
+    ),
+    Mistake(
+        "kernel: the factors of one gate for all on the way back", LOOPS,
+        "r = at(factors, gate_n * B * P_wide + state)", "r = at(factors, state)",
+        twins({"dropout": "each gate"}),
+    ),
+    Mistake(
         "kernel: the rest of a long sum lost", "kernels/loops/product.py",
         "for k in range(0, K, K_BLOCK):", "for k in range(0, min(K, K_BLOCK), K_BLOCK):",
         dense_twins((3, 300, 5)),

@@ -35,6 +35,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from lstm_ref.conventions import Array
+from lstm_ref.kernels.loops import plain
 
 KERNELS = {
     "lstm_forward": "lstm",
@@ -125,9 +126,9 @@ class InterpretedKernel(Kernel):
     """The same function walked through by Python, when Numba's JIT is switched off."""
 
     def pass_on(self, parameter: str, value: Array | int) -> Any:
-        """A number, or the array itself; buffers have one dimension there."""
+        """A number, or a buffer whose bounds are watched."""
         super().pass_on(parameter, value)
-        return value if isinstance(value, int) else value.reshape(-1)
+        return value if isinstance(value, int) else plain.Buffer(value.reshape(-1))
 
 
 def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:

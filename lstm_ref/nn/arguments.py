@@ -35,9 +35,9 @@ def flag(value: Any, name: str) -> bool:
     Raises:
         TypeError: anything else.
     """
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} should be of type bool, got: {type(value).__name__} {value!r}")
-    return value
+    return bool(value)
 
 
 def probability(value: Any) -> float:

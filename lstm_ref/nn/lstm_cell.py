@@ -91,6 +91,10 @@ class LSTMCell(Recurrent):
         """
         cache = self._checked(cache)
         (run,) = cache.runs
+        if run.x.shape[1] != 1:
+            raise TypeError(
+                "this cache is an LSTM's, of a whole sequence: a cell goes back one step"
+            )
         rows = run.x.shape[:1] if cache.batched else ()
         d_h, d_c = self._states(d_state, ("d_h_1", "d_c_1"), rows)
         if not cache.batched:

@@ -128,7 +128,17 @@ class Recurrent(Module):
                 f"cache is {cache!r}: run {type(self).__name__}'s forward(..., keep_cache=True), "
                 "which gives its result and the cache"
             )
+        mine = [vars(params) for params in self.core_params]
+        theirs = [vars(run.params) for run in cache.runs]
+        if [_shapes(run) for run in mine] != [_shapes(run) for run in theirs]:
+            raise TypeError(
+                f"this cache is another module's: its weights are not those of {self!r}"
+            )
         return cache
+
+
+def _shapes(weights: Mapping[str, Array | None]) -> dict[str, Shape | None]:
+    return {name: None if w is None else w.shape for name, w in weights.items()}
 
 
 def run_shapes(

@@ -33,7 +33,8 @@ clip
     What goes into f, g and h from the gates is kept within ±clip, bias and peephole included. The
     cell state is not clipped, not even on its way into h. A clip is positive; 0 is not "none".
 input_forget
-    With 1 the forget gate is 1 - i, and the blocks of W, R, B and P that belong to f are not used.
+    With 1 the forget gate is 1 - i, and the blocks of W, R, B and P that belong to f have no
+    effect, as long as they hold finite numbers.
 sequence_lens
     How many steps of each row are real, 0 to T. Behind them Y is 0, whatever X holds there, NaN
     included; Y_h and Y_c are the state after the last of them. A row of length 0 gives zeros in

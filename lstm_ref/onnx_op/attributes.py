@@ -5,7 +5,9 @@ The rules stand in the docstring of ``lstm_ref.onnx_op``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from lstm_ref.spec.activations import ActivationId
 from lstm_ref.spec.parameters import LSTMConfig
@@ -87,7 +89,7 @@ class Attributes:
 
     def _functions(self, directions: int) -> list[ActivationId]:
         """f, g and h of each direction, with the α and β that fall to them."""
-        given = [text(name) for name in listed(self.activations)]
+        given = [text(name) for name in listed(self.activations, "activations")]
         names = given or [*DEFAULT_ACTIVATIONS] * directions
         if len(names) != len(ROLES) * directions:
             raise ValueError(
@@ -96,8 +98,8 @@ class Attributes:
                 "for each direction"
             )
         left = {
-            "activation_alpha": listed(self.activation_alpha),
-            "activation_beta": listed(self.activation_beta),
+            "activation_alpha": listed(self.activation_alpha, "activation_alpha"),
+            "activation_beta": listed(self.activation_beta, "activation_beta"),
         }
         functions: list[ActivationId] = []
         for name in names:
@@ -129,11 +131,27 @@ def known_function(name: str) -> tuple[str | float, ...]:
     )
 
 
-def listed(values: Sequence[Item] | None) -> list[Item]:
-    """A list attribute; one that the node does not have is empty."""
-    return [] if values is None else list(values)
+def listed(values: Sequence[Item] | None, attribute: str) -> list[Item]:
+    """A list attribute; one that the node does not have is empty.
+
+    Raises:
+        ValueError: one value in place of a list.
+    """
+    if values is None:
+        return []
+    if isinstance(values, str | bytes) or not np.iterable(values):
+        raise ValueError(f"{attribute} is {values!r}: a list is needed, [{values!r}, ...]")
+    return list(values)
 
 
-def text(value: str | bytes) -> str:
-    """A string attribute, which ``onnx`` gives as bytes."""
-    return value.decode() if isinstance(value, bytes) else value
+def text(value: Any) -> str:
+    """A string attribute, which ``onnx`` gives as bytes.
+
+    Raises:
+        ValueError: something else.
+    """
+    if isinstance(value, bytes):
+        return value.decode()
+    if not isinstance(value, str):
+        raise ValueError(f"an attribute holds {value!r} where a name is needed")
+    return value

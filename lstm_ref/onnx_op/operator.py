@@ -143,8 +143,13 @@ def lstm_forward(
 
     Raises:
         ValueError, ShapeError, DTypeError, UnsupportedError: as ``lstm``.
+        TypeError: attributes is something else.
     """
     attributes = Attributes() if attributes is None else attributes
+    if not isinstance(attributes, Attributes):
+        raise TypeError(
+            f"attributes is a {type(attributes).__name__}: give onnx_op.Attributes(clip=..., ...)"
+        )
     configs, layout = attributes.configs(), attributes.layout
     dirs = len(configs)
     weights = read_weights(W, R, B, P, text(attributes.direction), dirs, attributes.hidden_size)

@@ -88,8 +88,8 @@ class LSTMConfig:
         output_activation: another φ for the output alone; None for the same. (ONNX calls σ, φ and
             this one f, g and h.)
         clip: the pre-activations are kept within ±clip, peepholes included. None for no bounds.
-        input_forget: the forget gate is 1 - i, and what belongs to z_f is not used (Greff et al.,
-            2017, call it coupled input and forget gate).
+        input_forget: the forget gate is 1 - i (Greff et al., 2017, call it coupled input and
+            forget gate). The weights that belong to f have no effect; give them finite numbers.
     """
 
     activation: ActivationId = "tanh"

@@ -294,3 +294,17 @@ def test_a_copy_is_independent(duplicate: Any) -> None:
     assert np.any(other(x)[0] != expected)
     np.testing.assert_array_equal(module(x)[0], expected)
     assert module.weight_ih_l0.any()
+
+
+def test_the_cache_of_another_module_is_refused() -> None:
+    x = np.zeros((4, 2, 3))
+    one, two = lr.nn.LSTM(3, 4), lr.nn.LSTM(3, 4, num_layers=2)
+    (out, _), cache = one.forward(x, keep_cache=True)
+    with pytest.raises(TypeError, match=r"another module's.*LSTM\(3, 4, num_layers=2\)"):
+        two.backward(out, None, cache)
+    with pytest.raises(TypeError, match="an LSTM's, of a whole sequence"):
+        lr.nn.LSTMCell(3, 4).backward(None, cache)
+
+
+def test_a_switch_may_be_numpys() -> None:
+    assert lr.nn.LSTM(3, 4, bidirectional=np.True_).bidirectional is True

@@ -1,5 +1,6 @@
 """Each refusal of the operator, by the sentence it says: what came, and what was needed."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -197,3 +198,24 @@ def test_what_goes_backward() -> None:
         assert str(raised.value) == (
             f"{name} has shape (2, 2), and {shape} is needed: {axes} with layout=0"
         )
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "sentence"),
+    [
+        ("activations", "Tanh", "activations is 'Tanh': a list is needed"),
+        ("activations", ["Tanh", None, "Tanh"], "an attribute holds None where a name is needed"),
+        ("activation_alpha", 0.1, "activation_alpha is 0.1: a list is needed"),
+        ("direction", 1, "an attribute holds 1 where a name is needed"),
+    ],
+)
+def test_attributes_of_another_kind(attribute: str, value: Any, sentence: str) -> None:
+    node = make_node(0, (2, 3, 2, 2))
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        lr.onnx_op.lstm(**node.inputs, **{attribute: value})
+
+
+def test_attributes_are_one_record() -> None:
+    node = make_node(0, (2, 3, 2, 2))
+    with pytest.raises(TypeError, match=r"attributes is a dict: give onnx_op\.Attributes"):
+        lr.onnx_op.lstm_forward(**node.inputs, attributes={"clip": 1.0})

@@ -1,40 +1,69 @@
 """The operations of ``vector`` in plain Python, for runs with Numba's JIT switched off.
 
-A buffer is a one-dimensional NumPy array here. The fused multiply-add is rounded twice, in a wider
-type first, so results may differ from the compiled ones in the last bit.
+A buffer is a place in a one-dimensional NumPy array here, and every number and vector that is read
+or written through it is checked to lie inside: what would be silent damage in compiled code is an
+IndexError. The fused multiply-add is rounded twice, in a wider type first, so results may differ
+from the compiled ones in the last bit.
 """
 
 from typing import Any
 
 import numpy as np
 
+from lstm_ref.conventions import Array
 from lstm_ref.kernels.geometry import VECTOR_BYTES
 
 
-def lanes(p: Any) -> int:
+class Buffer:
+    """A pointer: ``p[n]`` is the n-th number after ``start`` in ``numbers``."""
+
+    def __init__(self, numbers: Array, start: int = 0) -> None:
+        self.numbers, self.start, self.dtype = numbers, start, numbers.dtype
+
+    def part(self, n: int, count: int = 1) -> slice:
+        """Where the ``count`` numbers from the n-th lie.
+
+        Raises:
+            IndexError: outside the memory that was handed over.
+        """
+        first = self.start + int(n)
+        if first < 0 or first + count > len(self.numbers):  # pragma: no cover (only by a mistake)
+            raise IndexError(f"{count} numbers from {first} on, of a buffer of {len(self.numbers)}")
+        return slice(first, first + count)
+
+    def __getitem__(self, n: int) -> Any:
+        return self.numbers[self.part(n)][0]
+
+    def __setitem__(self, n: int, value: Any) -> None:
+        self.numbers[self.part(n)] = value
+
+
+def lanes(p: Buffer) -> int:
     """How many numbers make a vector of the buffer p."""
     return int(VECTOR_BYTES // p.dtype.itemsize)
 
 
-def at(p: Any, n: int) -> Any:
+def at(p: Buffer, n: int) -> Buffer:
     """The buffer that starts at p's n-th number."""
-    return p[n:]
+    return Buffer(p.numbers, p.start + int(n))
 
 
-def stack_vectors(p: Any, count: int) -> Any:
-    """A buffer of ``count`` vectors, of p's kind of number."""
-    return np.empty(count * lanes(p), p.dtype)
+def stack_vectors(p: Buffer, count: int) -> Buffer:
+    """A buffer of ``count`` vectors, of p's kind of number; NaN until they are written."""
+    return Buffer(np.full(count * lanes(p), np.nan, p.dtype))
 
 
-def copy_vector(target: Any, i: int, source: Any, j: int) -> None:
+def copy_vector(target: Buffer, i: int, source: Buffer, j: int) -> None:
     """target[i : i + lanes] = source[j : j + lanes]."""
-    target[i : i + lanes(target)] = source[j : j + lanes(target)]
+    count = lanes(target)
+    target.numbers[target.part(i, count)] = source.numbers[source.part(j, count)]
 
 
-def fma_vector(total: Any, i: int, s: Any, p: Any, j: int) -> None:
+def fma_vector(total: Buffer, i: int, s: Any, p: Buffer, j: int) -> None:
     """total[i : i + lanes] += s * p[j : j + lanes]."""
-    part = slice(i, i + lanes(total))
-    total[part] = fma(p[j : j + lanes(total)], s, total[part])
+    count = lanes(total)
+    into = total.part(i, count)
+    total.numbers[into] = fma(p.numbers[p.part(j, count)], s, total.numbers[into])
 
 
 def real(x: Any, value: float) -> Any:

@@ -7,9 +7,9 @@ into whatever the processor has; what they compute, to the last bit, does not de
 Why by hand: a fused multiply-add and the bit pattern of a number have no name in Python, and said
 explicitly they give the same bits on every processor, where ``fastmath`` leaves them to chance.
 
-With Numba's JIT switched off (``NUMBA_DISABLE_JIT=1``) a buffer is a one-dimensional NumPy array
-and each operation is its plain Python twin from ``plain``, so that a debugger or a coverage tool
-can walk through the loops.
+With Numba's JIT switched off (``NUMBA_DISABLE_JIT=1``) a buffer is a place in a NumPy array whose
+bounds are watched, and each operation is its plain Python twin from ``plain``, so that a debugger
+or a coverage tool can walk through the loops.
 """
 
 # mypy: disable-error-code="no-untyped-def"
