@@ -7,6 +7,7 @@ heavier; Numba is reached when a kernel is first compiled.
 """
 
 from lstm_ref import (
+    activations,
     config,
     constraints,
     initializers,
@@ -61,6 +62,7 @@ __all__ = [
     "Sequential",
     "ShapeError",
     "UnsupportedError",
+    "activations",
     "clear_session",
     "config",
     "constraints",

@@ -36,6 +36,7 @@ ROOMS = {
     "forecast": "from a table to a forecast at every row, and how good it is",
     "plots": "pictures of what a model does",
     # Keras' import paths: names re-exported from the rooms above, so that only imports change.
+    "activations": "Keras' import path",
     "config": "Keras' import path",
     "constraints": "Keras' import path",
     "initializers": "Keras' import path",

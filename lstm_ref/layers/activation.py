@@ -4,7 +4,7 @@ from typing import Any
 
 from lstm_ref.backend import activate, activation_derivative
 from lstm_ref.conventions import Array
-from lstm_ref.layers.base import Layer
+from lstm_ref.layers.base import Layer, activation_entry
 from lstm_ref.spec.activations import activation_id
 
 
@@ -36,4 +36,4 @@ class Activation(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """See `Layer.get_config`."""
-        return {**super().get_config(), "activation": self.activation}
+        return {**super().get_config(), "activation": activation_entry(self.activation)}

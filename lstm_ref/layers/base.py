@@ -19,6 +19,7 @@ from lstm_ref.layers.carried_mask import carried_mask, with_mask
 from lstm_ref.layers.constraints import Constraint
 from lstm_ref.layers.regularizers import Regularizer
 from lstm_ref.layers.session import auto_name, dtype_name
+from lstm_ref.spec.activations import ActivationId
 from lstm_ref.spec.parameters import fixed
 
 Shape = tuple[int | None, ...]
@@ -91,6 +92,11 @@ class Layer:
     input_axes: int | None = None
     """How many axes an input has, the batch axis included; None where any number will do."""
 
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether an input must have a time axis."""
+        return self.input_axes == 3
+
     makes_masks = False
     """Whether `compute_mask` finds padding that nobody has told it of."""
 
@@ -141,21 +147,37 @@ class Layer:
 
     # What all of them do alike.
 
-    def __call__(self, x: Any, mask: Any = None, training: bool | None = None) -> Any:
+    def __call__(self, inputs: Any, *, mask: Any = None, training: bool | None = None) -> Any:
         """The layer's output for ``x``, a NumPy array. The first call builds the weights.
 
         Args:
-            x: the input.
-            mask: [B,T], True where the step is real; None for the one that ``x`` carries, if an
+            inputs: x, as the layer reads it.
+            mask: [B,T], True where the step is real; None for the one that x carries, if an
                 earlier layer gave it one (`lstm_ref.layers.carried_mask`).
             training: True lets dropout drop. None is False.
         """
-        given, mask = x, carried_mask(x) if mask is None else mask
-        x = self.read(given)
+        mask = carried_mask(inputs) if mask is None else mask
+        x = self.read(inputs)
+        mask = None if mask is None else self.checked_mask(x, mask)
         y, _ = self.forward(x, mask, bool(training))
         if np.may_share_memory(y, x):
             y = y.copy()  # whoever writes into the output leaves the input alone
         return with_mask(y, self.compute_mask(x, mask))
+
+    def checked_mask(self, x: Array, mask: Any) -> Array:
+        """``mask`` as bool, one for each row and step of x, [B,T], or for what a step is made of.
+
+        Raises:
+            ShapeError: it does not have the first axes of x.
+        """
+        steps = np.asarray(mask)
+        if steps.shape[:2] != x.shape[: steps.ndim][:2]:
+            raise ShapeError(
+                f"layer {self.name!r} ({type(self).__name__}) got a mask of shape {steps.shape} "
+                f"for an input of shape {x.shape}: the first two axes, batch and time, must be the "
+                "same"
+            )
+        return steps.astype(bool, copy=False)
 
     def read(self, x: Any) -> Array:
         """``x`` as an array of the layer's dtype, its shape checked; builds the layer if needed."""
@@ -358,6 +380,22 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
+def regularizer_of(weight: str) -> property:
+    """The regularizer of a weight, or None, as an attribute of a layer."""
+    return property(
+        lambda layer: getattr(layer, "_regularizers").get(weight),  # noqa: B009  (a name of ours)
+        doc=f"The regularizer of {weight}, or None.",
+    )
+
+
+def constraint_of(weight: str) -> property:
+    """The constraint on a weight, or None, as an attribute of a layer."""
+    return property(
+        lambda layer: getattr(layer, "_constraints").get(weight),  # noqa: B009  (a name of ours)
+        doc=f"The constraint on {weight}, or None.",
+    )
+
+
 def axes(shape: Any, argument: str, count: int | None) -> Shape:
     """A shape that was given as an argument, as a tuple.
 
@@ -385,6 +423,11 @@ def read_only(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def activation_entry(activation: ActivationId) -> str | list[Any]:
+    """An activation as a config holds it: a name, or a name and its parameters in a list."""
+    return activation if isinstance(activation, str) else list(activation)
 
 
 def positive(number: Any, kind: str, argument: str = "units") -> int:

@@ -154,7 +154,7 @@ class Bidirectional(Composite):
 
     # The two passes.
 
-    def __call__(  # type: ignore[override]  # Keras puts the state before the mask
+    def __call__(
         self,
         sequences: Any,
         initial_state: Sequence[Any] | None = None,

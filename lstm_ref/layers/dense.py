@@ -6,7 +6,15 @@ from lstm_ref.backend import dense_backward, dense_forward
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers import constraints, initializers, regularizers
-from lstm_ref.layers.base import Layer, Shape, positive, refuse
+from lstm_ref.layers.base import (
+    Layer,
+    Shape,
+    activation_entry,
+    constraint_of,
+    positive,
+    refuse,
+    regularizer_of,
+)
 from lstm_ref.spec.activations import activation_id
 from lstm_ref.spec.parameters import DenseCache
 
@@ -132,12 +140,17 @@ class Dense(Layer):
         """b[K], read-only; None without a bias."""
         return self.weight("bias") if self.use_bias else None
 
+    kernel_regularizer = regularizer_of("kernel")
+    bias_regularizer = regularizer_of("bias")
+    kernel_constraint = constraint_of("kernel")
+    bias_constraint = constraint_of("bias")
+
     def get_config(self) -> dict[str, Any]:
         """See `Layer.get_config`."""
         return {
             **super().get_config(),
             "units": self.units,
-            "activation": self.activation,
+            "activation": activation_entry(self.activation),
             "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),

@@ -9,7 +9,7 @@ from lstm_ref.checks import real_numbers
 from lstm_ref.conventions import Array
 from lstm_ref.errors import DTypeError
 from lstm_ref.layers import constraints, initializers, regularizers
-from lstm_ref.layers.base import Layer, Shape, positive, refuse
+from lstm_ref.layers.base import Layer, Shape, constraint_of, positive, refuse, regularizer_of
 
 
 class Embedding(Layer):
@@ -57,9 +57,8 @@ class Embedding(Layer):
         self.mask_zero = bool(mask_zero)
         if weights is not None:
             self.build()
-            self.set_weights(
-                weights if isinstance(weights, list) and len(weights) == 1 else [weights]
-            )
+            alone = len(weights) == 1 and np.ndim(weights[0]) == 2
+            self.set_weights(weights if alone else [weights])
 
     @property
     def makes_masks(self) -> bool:  # type: ignore[override]
@@ -140,6 +139,9 @@ class Embedding(Layer):
     def embeddings(self) -> Array:
         """The table [input_dim,D], read-only."""
         return self.weight("embeddings")
+
+    embeddings_regularizer = regularizer_of("embeddings")
+    embeddings_constraint = constraint_of("embeddings")
 
     def get_config(self) -> dict[str, Any]:
         """See `Layer.get_config`."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from lstm_ref.layers.base import Layer, refuse
+from lstm_ref.layers.base import Layer, positive, refuse
 from lstm_ref.layers.lstm_cell import LSTMCell
 from lstm_ref.layers.rnn import RNN
 
@@ -67,6 +67,7 @@ class LSTM(RNN):
         refuse("LSTM", {"time_major": time_major}, "use x.swapaxes(0, 1)")
         if use_cudnn not in ("auto", True, False):
             raise ValueError(f"LSTM(use_cudnn={use_cudnn!r}): 'auto', True or False is needed")
+        positive(units, "LSTM")
         cell = LSTMCell(
             *(units, activation, recurrent_activation, use_bias, kernel_initializer),
             *(recurrent_initializer, bias_initializer, unit_forget_bias, kernel_regularizer),
@@ -86,7 +87,7 @@ class LSTM(RNN):
         self.use_cudnn = use_cudnn
 
     @property
-    def parts(self) -> Mapping[str, Layer]:
+    def named_cells(self) -> Mapping[str, LSTMCell]:
         """The cell. Its weights are the layer's, by their own names."""
         return {"": self.cells[0]}
 
@@ -98,6 +99,12 @@ class LSTM(RNN):
     kernel_initializer = of_cell("kernel_initializer")
     recurrent_initializer = of_cell("recurrent_initializer")
     bias_initializer = of_cell("bias_initializer")
+    kernel_regularizer = of_cell("kernel_regularizer")
+    recurrent_regularizer = of_cell("recurrent_regularizer")
+    bias_regularizer = of_cell("bias_regularizer")
+    kernel_constraint = of_cell("kernel_constraint")
+    recurrent_constraint = of_cell("recurrent_constraint")
+    bias_constraint = of_cell("bias_constraint")
     dropout = of_cell("dropout")
     recurrent_dropout = of_cell("recurrent_dropout")
     seed = of_cell("seed")

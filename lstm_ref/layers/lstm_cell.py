@@ -12,7 +12,14 @@ from lstm_ref.backend import lstm_forward
 from lstm_ref.conventions import GATES, Array, split_gates
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers import constraints, initializers, regularizers
-from lstm_ref.layers.base import Layer, Shape, positive
+from lstm_ref.layers.base import (
+    Layer,
+    Shape,
+    activation_entry,
+    constraint_of,
+    positive,
+    regularizer_of,
+)
 from lstm_ref.layers.dropping import Dropper, dropout_rate
 from lstm_ref.spec.activations import activation_id
 from lstm_ref.spec.parameters import Dropout, LSTMConfig, LSTMGradients, LSTMParams
@@ -62,11 +69,7 @@ class LSTMCell(Layer):
         **common: Any,
     ) -> None:
         super().__init__(**common)
-        if self.activity_regularizer is not None:
-            raise UnsupportedError(
-                f"{type(self).__name__}(activity_regularizer=...): a cell's outputs are penalized "
-                "by the RNN around it, RNN(cell, activity_regularizer=...)"
-            )
+        refuse_activity_regularizer(self)
         self.units = positive(units, type(self).__name__)
         self.activation = activation_id(activation)
         self.recurrent_activation = activation_id(recurrent_activation)
@@ -236,6 +239,13 @@ class LSTMCell(Layer):
 
     # What a caller looks at.
 
+    kernel_regularizer = regularizer_of("kernel")
+    recurrent_regularizer = regularizer_of("recurrent_kernel")
+    bias_regularizer = regularizer_of("bias")
+    kernel_constraint = constraint_of("kernel")
+    recurrent_constraint = constraint_of("recurrent_kernel")
+    bias_constraint = constraint_of("bias")
+
     @property
     def kernel(self) -> Array:
         """W[D,4H], read-only."""
@@ -256,8 +266,8 @@ class LSTMCell(Layer):
         weights = {"kernel": "kernel", "recurrent": "recurrent_kernel", "bias": "bias"}
         return {
             "units": self.units,
-            "activation": self.activation,
-            "recurrent_activation": self.recurrent_activation,
+            "activation": activation_entry(self.activation),
+            "recurrent_activation": activation_entry(self.recurrent_activation),
             "use_bias": self.use_bias,
             "unit_forget_bias": self.unit_forget_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
@@ -280,6 +290,19 @@ class LSTMCell(Layer):
     def get_config(self) -> dict[str, Any]:
         """See `Layer.get_config`."""
         return {**super().get_config(), **self.options()}
+
+
+def refuse_activity_regularizer(cell: Layer) -> None:
+    """Raise when a cell is to penalize its outputs.
+
+    Raises:
+        UnsupportedError: it is.
+    """
+    if cell.activity_regularizer is not None:
+        raise UnsupportedError(
+            f"{type(cell).__name__}(activity_regularizer=...): a cell's outputs are penalized by "
+            "the RNN around it, RNN(cell, activity_regularizer=...)"
+        )
 
 
 def two_states(states: Any, owner: str) -> tuple[Any, Any]:

@@ -83,14 +83,18 @@ class RNN(Composite):
         return list(self.cell.state_size)
 
     @property
-    def parts(self) -> Mapping[str, Layer]:
-        """The cells by their names."""
+    def named_cells(self) -> Mapping[str, LSTMCell]:
+        """The cells by what begins the names of their weights."""
         return {cell.name: cell for cell in self.cells}
 
+    @property
+    def parts(self) -> Mapping[str, Layer]:
+        """The cell, or the `StackedRNNCells`, in which the cells have their own names."""
+        return {"": self.cell} if isinstance(self.cell, StackedRNNCells) else self.named_cells
+
     def part_shapes(self, input_shape: Shape) -> list[Shape]:
-        """Those of one time step."""
-        step = (input_shape[0], input_shape[-1])
-        return self.cell.part_shapes(step) if isinstance(self.cell, StackedRNNCells) else [step]
+        """That of one time step."""
+        return [(input_shape[0], input_shape[-1])]
 
     def shape_from_parts(self, input_length: int | None, input_dim: int) -> Shape:
         """(batch, time, features) from Keras 2's ``input_length`` and ``input_dim``."""
@@ -146,7 +150,7 @@ class RNN(Composite):
 
     # The two passes.
 
-    def __call__(  # type: ignore[override]  # Keras puts the state before the mask
+    def __call__(
         self,
         sequences: Any,
         initial_state: Any = None,
@@ -195,10 +199,8 @@ class RNN(Composite):
             d_hs, d_h = np.zeros_like(last.h), None  # [B,T,H]
             d_hs[:, -1:] = d_y[:, None]
         gradients: dict[str, Array] = {}
-        for (prefix, cell), of_cell in zip(
-            reversed(list(self.parts.items())), reversed(cache), strict=True
-        ):
-            assert isinstance(cell, LSTMCell)
+        cells = reversed(list(self.named_cells.items()))
+        for (prefix, cell), of_cell in zip(cells, reversed(cache), strict=True):
             found = lstm_backward(d_hs, d_h, None, of_cell)
             gradients |= named_gradients(prefix, cell.named_gradients(found))
             d_hs, d_h = found.d_x, None
@@ -294,11 +296,6 @@ class RNN(Composite):
         return super().from_config({**config, "cell": deserialize(config.get("cell"))})
 
 
-def reads_sequences(layer: Layer) -> bool:
-    """Whether a layer reads (batch, time, features) and nothing else."""
-    return layer.input_axes == 3
-
-
 def ends_sequences(layer: Layer) -> bool:
     """Whether a layer reads a sequence and gives one output for all of it."""
-    return reads_sequences(layer) and not getattr(layer, "return_sequences", True)
+    return layer.reads_sequences and not getattr(layer, "return_sequences", True)

@@ -11,7 +11,7 @@ from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.carried_mask import carried_mask
 from lstm_ref.layers.input import InputLayer
 from lstm_ref.layers.lstm_cell import LSTMCell
-from lstm_ref.layers.rnn import ends_sequences, reads_sequences
+from lstm_ref.layers.rnn import ends_sequences
 from lstm_ref.layers.stacked_rnn_cells import StackedRNNCells
 
 
@@ -79,8 +79,13 @@ class Stack:
 
     def _append(self, layer: Layer) -> None:
         """`add` without building anything."""
-        if not isinstance(layer, Layer):
-            raise TypeError(f"a Sequential is made of layers of lstm_ref, and {layer!r} came")
+        given: Any = layer
+        if not isinstance(given, Layer):
+            inside = isinstance(given, Stack)
+            raise TypeError(
+                f"a Sequential is made of layers of lstm_ref, and {given!r} came"
+                + (": models inside models are not supported yet" if inside else "")
+            )
         if any(layer.name == other.name for other in self._stack):
             raise ValueError(
                 f"the model has a layer named {layer.name!r} already: give this one another name"
@@ -148,7 +153,7 @@ class Stack:
 
         An LSTM that gives only its last output is the usual cause, and its reader cannot know.
         """
-        if reads_sequences(layer) and len(shape) == 2:
+        if layer.reads_sequences and len(shape) == 2:
             for other in reversed(self.layers[: self.layers.index(layer)]):
                 if ends_sequences(other):
                     raise ShapeError(
@@ -315,6 +320,7 @@ class Stack:
         kept: list[Kept] = []
         penalty = 0.0
         for layer in self.layers:
+            x = layer.cast(x, f"the input of layer {layer.name!r}")
             self._check_input(layer, x.shape)
             y, cache = layer.forward(x, mask, training, keep_cache or self.penalizes_activity)
             penalty += layer.activity_penalty(y, cache)
@@ -328,6 +334,7 @@ class Stack:
         """The gradients on the trainable weights by name, those of penalties included."""
         gradients: dict[str, Array] = {}
         for layer, (cache, y) in zip(reversed(self.layers), reversed(kept), strict=True):
+            d_y = d_y.astype(y.dtype, copy=False)
             if (more := layer.activity_gradient(y)) is not None:
                 d_y = d_y + more
             d_y, of_layer = layer.backward(d_y, cache)

@@ -6,7 +6,7 @@ from typing import Any, Self
 from lstm_ref.conventions import Array
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.composite import Composite
-from lstm_ref.layers.lstm_cell import LSTMCell, checked_states
+from lstm_ref.layers.lstm_cell import LSTMCell, checked_states, refuse_activity_regularizer
 from lstm_ref.layers.registry import deserialize, serialize
 
 
@@ -22,6 +22,7 @@ class StackedRNNCells(Composite):
         if not cells:
             raise ValueError("StackedRNNCells([]): at least one cell is needed")
         super().__init__(**{"dtype": cells[0].dtype, **common})
+        refuse_activity_regularizer(self)
         self.cells = cells
         names = [cell.name for cell in cells]
         if len(set(names)) < len(names):

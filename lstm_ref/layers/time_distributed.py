@@ -65,6 +65,11 @@ class TimeDistributed(Composite):
     def _step(self, shape: Shape) -> Shape:
         return (shape[0], *shape[2:])
 
+    @property
+    def reads_sequences(self) -> bool:
+        """Yes, of whatever axes each step has."""
+        return True
+
     def cast(self, x: Any, name: str) -> Array:
         """As the layer does."""
         return self.layer.cast(x, name)
@@ -101,12 +106,9 @@ class TimeDistributed(Composite):
         keep_cache: bool = False,
     ) -> tuple[Array, tuple[Shape, Any] | None]:
         """The output [B,T,...], and what ``backward`` needs."""
-        if mask is not None and np.shape(mask)[:2] != x.shape[:2]:
-            raise ShapeError(
-                f"layer {self.name!r} (TimeDistributed) got a mask of shape {np.shape(mask)} for "
-                f"an input of shape {x.shape}: the first two axes, batch and time, must be the same"
-            )
-        inner = None if mask is None or np.ndim(mask) < 3 else _rows(np.asarray(mask))
+        inner = None
+        if mask is not None and np.ndim(mask) > 2:
+            inner = _rows(self.checked_mask(x, mask))
         y, cache = self.layer.forward(_rows(x), inner, training, keep_cache)
         y = y.reshape(*x.shape[:2], *y.shape[1:])
         return y, (x.shape, cache) if keep_cache else None

@@ -5,7 +5,8 @@ of them the result alone says it (``tanh' = 1 - a²``), and the backward pass ha
 takes the value that Keras takes. Some have parameters, which ONNX calls α and β; they come last.
 
 All functions are elementwise, keep the shape and dtype of ``z`` (float32, float64, longdouble),
-and let NaN and ±inf flow through.
+and let NaN and ±inf flow through. (Keras' soft_shrink, hard_shrink and threshold make a number of
+NaN.)
 """
 
 import math
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lstm_ref.conventions import Array
+from lstm_ref.errors import UnsupportedError
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -106,6 +108,79 @@ def d_hard_sigmoid_keras2(z: Array, a: Array, α: float, β: float) -> Array:
     return np.where((line >= 0) & (line <= 1), α, 0).astype(z.dtype)
 
 
+def relu6(z: Array) -> Array:
+    return np.minimum(relu(z), 6)
+
+
+def d_relu6(z: Array, a: Array) -> Array:
+    return ((z > 0) & (z < 6)).astype(z.dtype)
+
+
+def hard_tanh(z: Array) -> Array:
+    return np.clip(z, -1, 1)
+
+
+def d_hard_tanh(z: Array, a: Array) -> Array:
+    return (np.abs(z) <= 1).astype(z.dtype)
+
+
+def sparse_sigmoid(z: Array) -> Array:
+    """Blondel, Martins & Niculae (2019), Learning Classifiers with Fenchel-Young Losses."""
+    return np.clip((z + 1) / 2, 0, 1)
+
+
+def d_sparse_sigmoid(z: Array, a: Array) -> Array:
+    return np.where(np.abs(z) < 1, 0.5, 0).astype(z.dtype)
+
+
+def soft_shrink(z: Array, α: float) -> Array:
+    """z brought nearer to 0 by α, and 0 between -α and α."""
+    return np.where(z > α, z - α, np.where(z < -α, z + α, np.where(np.isnan(z), z, 0)))
+
+
+def d_soft_shrink(z: Array, a: Array, α: float) -> Array:
+    return ((z > α) | (z < -α)).astype(z.dtype)
+
+
+def hard_shrink(z: Array, α: float) -> Array:
+    """z, and 0 from -α to α."""
+    return np.where(np.abs(z) <= α, 0, z).astype(z.dtype)
+
+
+def d_hard_shrink(z: Array, a: Array, α: float) -> Array:
+    return (np.abs(z) > α).astype(z.dtype)
+
+
+def threshold(z: Array, α: float, β: float) -> Array:
+    """z where it is above α, and β elsewhere."""
+    return np.where(z <= α, β, z).astype(z.dtype)
+
+
+def d_threshold(z: Array, a: Array, α: float, β: float) -> Array:
+    return (z > α).astype(z.dtype)
+
+
+# Piecewise quadratic
+
+
+def hard_silu(z: Array) -> Array:
+    """z·hard_sigmoid(z), also called hard_swish: Howard et al. (2019), MobileNetV3, section 5.2."""
+    return z * hard_sigmoid(z)
+
+
+def d_hard_silu(z: Array, a: Array) -> Array:
+    return hard_sigmoid(z) + z * d_hard_sigmoid(z, a)
+
+
+def sparse_plus(z: Array) -> Array:
+    """The integral of sparse_sigmoid: 0 below -1, (z + 1)² / 4, and z from 1 on."""
+    return np.where(z < 1, (np.clip(z, -1, 1) + 1) ** 2 / 4, z)
+
+
+def d_sparse_plus(z: Array, a: Array) -> Array:
+    return sparse_sigmoid(z)
+
+
 # Smooth relatives
 
 
@@ -135,6 +210,34 @@ def d_softplus(z: Array, a: Array) -> Array:
     return sigmoid(z)
 
 
+def squareplus(z: Array, α: float) -> Array:
+    """(z + √(z² + α)) / 2: Barron (2021), Squareplus. Where z < 0, without the cancellation."""
+    total = np.sqrt(z * z + α) + np.abs(z)
+    return np.where(z >= 0, total / 2, α / 2 / total)
+
+
+def d_squareplus(z: Array, a: Array, α: float) -> Array:
+    return a / np.sqrt(z * z + α)
+
+
+def log_sigmoid(z: Array) -> Array:
+    """ln(1 / (1 + e^-z))."""
+    return -softplus(-z)
+
+
+def d_log_sigmoid(z: Array, a: Array) -> Array:
+    return sigmoid(-z)
+
+
+def tanh_shrink(z: Array) -> Array:
+    return z - np.tanh(z)
+
+
+def d_tanh_shrink(z: Array, a: Array) -> Array:
+    t = np.tanh(z)
+    return t * t
+
+
 def exponential(z: Array) -> Array:
     return np.exp(z)
 
@@ -149,6 +252,17 @@ def elu(z: Array, α: float) -> Array:
 
 def d_elu(z: Array, a: Array, α: float) -> Array:
     return np.where(z > 0, 1, a + α).astype(z.dtype)
+
+
+def celu(z: Array, α: float) -> Array:
+    """Barron (2017), Continuously Differentiable Exponential Linear Units."""
+    return np.where(z > 0, z, α * np.expm1(np.minimum(z, 0) / α))
+
+
+def d_celu(z: Array, a: Array, α: float) -> Array:
+    """At 0, where the slope is 1, Keras gives 2: its sum of two halves counts both there."""
+    low = np.exp(np.minimum(z, 0) / α)
+    return np.where(z > 0, 1, np.where(z == 0, 2, low)).astype(z.dtype)
 
 
 def selu(z: Array) -> Array:
@@ -167,6 +281,29 @@ def silu(z: Array) -> Array:
 def d_silu(z: Array, a: Array) -> Array:
     s = sigmoid(z)
     return s * (1 + z * (1 - s))
+
+
+def mish(z: Array) -> Array:
+    """z·tanh(softplus(z)): Misra (2019), Mish.
+
+    With e^z = p/q, tanh(ln(1 + e^z)) is (p² + 2pq) / (p² + 2pq + 2q²).
+    """
+    p, q = exp_as_fraction(z)
+    above = p * (p + 2 * q)
+    return z * (above / (above + 2 * q * q))
+
+
+def d_mish(z: Array, a: Array) -> Array:
+    p, q = exp_as_fraction(z)
+    above = p * (p + 2 * q)
+    below = above + 2 * q * q
+    return above / below + z * (4 * p * q * q * (p + q) / (below * below))
+
+
+def exp_as_fraction(z: Array) -> tuple[Array, Array]:
+    """p and q with e^z = p/q, the larger of them 1: neither overflows."""
+    e = np.exp(-np.abs(z))
+    return np.where(z > 0, 1, e).astype(z.dtype), np.where(z > 0, e, 1).astype(z.dtype)
 
 
 def gelu(z: Array) -> Array:
@@ -220,12 +357,15 @@ def erfc(x: Array) -> Array:
 class Activation:
     """``function(z, *parameters) -> a`` and ``derivative(z, a, *parameters) -> da/dz``.
 
-    ``parameters`` are those of a plain name.
+    ``parameters`` are those of a plain name, or an example where a plain name is not enough
+    (``plain``), because Keras has no usual ones. ``positive``: the first must be above 0.
     """
 
     function: Callable[..., Array]
     derivative: Callable[..., Array]
     parameters: tuple[float, ...] = ()
+    plain: bool = True
+    positive: bool = False
 
 
 ACTIVATIONS: dict[str, Activation] = {
@@ -246,10 +386,29 @@ ACTIVATIONS: dict[str, Activation] = {
     "selu": Activation(selu, d_selu),
     "silu": Activation(silu, d_silu),
     "gelu": Activation(gelu, d_gelu),
+    "relu6": Activation(relu6, d_relu6),
+    "hard_tanh": Activation(hard_tanh, d_hard_tanh),
+    "sparse_sigmoid": Activation(sparse_sigmoid, d_sparse_sigmoid),
+    "soft_shrink": Activation(soft_shrink, d_soft_shrink, (0.5,)),
+    "hard_shrink": Activation(hard_shrink, d_hard_shrink, (0.5,)),
+    "threshold": Activation(threshold, d_threshold, (1.0, 0.0), plain=False),
+    "hard_silu": Activation(hard_silu, d_hard_silu),
+    "sparse_plus": Activation(sparse_plus, d_sparse_plus),
+    "squareplus": Activation(squareplus, d_squareplus, (4.0,), positive=True),
+    "log_sigmoid": Activation(log_sigmoid, d_log_sigmoid),
+    "tanh_shrink": Activation(tanh_shrink, d_tanh_shrink),
+    "celu": Activation(celu, d_celu, (1.0,), positive=True),
+    "mish": Activation(mish, d_mish),
 }
 """Every activation by its canonical name. The order is the kernels' numbering."""
 
-ALIASES = {"swish": "silu"}
+ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
+
+NOT_ELEMENTWISE = ("softmax", "log_softmax", "glu", "sparsemax")
+"""Keras' activations that mix the units. They are not there yet."""
+
+IDENTIFIER = "activation_identifier"
+"""The attribute in which a function of `lstm_ref.activations` holds its activation."""
 
 ActivationId = str | tuple[str | float, ...]
 """An activation as a config holds it: its name, or its name and parameters, ``("elu", 0.5)``."""
@@ -259,32 +418,48 @@ def activation_id(identifier: Any) -> ActivationId:
     """The canonical form of an activation: its name, with its parameters if they are unusual.
 
     Args:
-        identifier: a name, None for linear, as in Keras, or a name and its parameters,
-            ``("leaky_relu", 0.01)``.
+        identifier: a name, None for linear, as in Keras, a name and its parameters,
+            ``("leaky_relu", 0.01)``, or a function of `lstm_ref.activations`.
 
     Raises:
         ValueError: a name that is not in ``ACTIVATIONS``, or parameters it does not take.
+        UnsupportedError: another function, or an activation that is not elementwise.
     """
+    identifier = getattr(identifier, IDENTIFIER, identifier)
     if identifier is None:
         return "linear"
+    if callable(identifier):
+        raise UnsupportedError(
+            f"activation {identifier!r}: a name is needed, a name and its parameters, such as "
+            "('leaky_relu', 0.01), or a function of lstm_ref.activations, not of keras; of your "
+            "own function the derivative is not known here, and a file could not hold it"
+        )
     whole = isinstance(identifier, tuple | list) and len(identifier) > 0
     name, *given = identifier if whole else [identifier]
     name = ALIASES.get(name, name) if isinstance(name, str) else None
+    if name in NOT_ELEMENTWISE:
+        raise UnsupportedError(
+            f"activation {name!r} mixes the units, and is not supported yet: an activation here "
+            "makes one number of one number, as 'sigmoid' does"
+        )
     if name not in ACTIVATIONS:
         known = ", ".join(sorted([*ACTIVATIONS, *ALIASES]))
         raise ValueError(
             f"unknown activation {identifier!r}: lstm_ref takes the name of one of {known}"
         )
-    usual = ACTIVATIONS[name].parameters
-    if not given:
+    act = ACTIVATIONS[name]
+    if act.plain and not given:
         return name
+    usual = act.parameters
     if len(given) != len(usual) or not all(isinstance(v, numbers.Real) for v in given):
         raise ValueError(
-            f"activation {tuple(identifier)!r}: {name} takes {len(usual) or 'no'} parameters, each "
+            f"activation {identifier!r}: {name} takes {len(usual) or 'no'} parameters, each "
             f"a number{', for example ' + repr((name, *usual)) if usual else ''}"
         )
     parameters = tuple(float(v) for v in given)
-    return name if parameters == usual else (name, *parameters)
+    if act.positive and not parameters[0] > 0:
+        raise ValueError(f"activation {identifier!r}: {name} takes a number above 0")
+    return name if act.plain and parameters == usual else (name, *parameters)
 
 
 def formula(activation: ActivationId) -> tuple[Activation, tuple[float, ...]]:

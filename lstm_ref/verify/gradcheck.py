@@ -151,7 +151,8 @@ def gradcheck(
         ShapeError: x, y or sample_weight do not fit the model.
         ValueError: the model is not compiled, or no weight is trainable.
     """
-    model.loss_and_gradients(x, y, sample_weight)  # builds the model, and raises what does not fit
+    model.compiled("gradcheck")
+    model.data("gradcheck", x, y, sample_weight)  # builds the model, and raises what does not fit
     copy = _in_float64(model)
 
     def loss_and_gradients(weights: Weights) -> tuple[float, Weights]:

@@ -364,8 +364,8 @@ def test_nan_in_masked_steps_goes_nowhere(rng):
             lambda: Bidirectional(LSTM(1), "sum", backward_layer=LSTM(4, go_backwards=True)),
             ValueError,
             (
-                "Bidirectional(merge_mode='sum') joins the outputs unit by unit, and the layers have 1 "
-                "and 4 units: give both the same, or use merge_mode='concat'"
+                "Bidirectional(merge_mode='sum') joins the outputs unit by unit, and the "
+                "layers have 1 and 4 units: give both the same, or use merge_mode='concat'"
             ),
         ),
         (
@@ -407,8 +407,8 @@ STATE = [np.zeros((2, 5))] * 2
             lambda: Bidirectional(LSTM(5), name="b"),
             STATE,
             (
-                "the initial state holds 2 arrays or pairs, and layer 'b' begins from 4: that of the "
-                "forward layer, then that of the backward layer: [h0, c0, h0, c0] for two LSTMs"
+                "the initial state holds 2 arrays or pairs, and layer 'b' begins from 4: that of "
+                "the forward layer, then that of the backward layer: [h0, c0, h0, c0] for two LSTMs"
             ),
         ),
         (lambda: Bidirectional(LSTM(5), name="b"), 0, "the initial state is 0, and layer 'b'"),

@@ -196,6 +196,32 @@ def test_stateful_layers_go_on_from_batch_to_batch(rng, tmp_path):
     assert_saved_and_loaded(ours, x, tmp_path, batch_size=2)
 
 
+def test_what_else_a_file_may_hold(rng, tmp_path):
+    """Layers in layers in layers, and arguments that are no plain numbers."""
+    other = LSTM(3, return_sequences=True, go_backwards=True, recurrent_dropout=0.25, seed=3)
+    model = lr.Sequential(
+        [
+            Masking(mask_value=-1.0),
+            TimeDistributed(Bidirectional(LSTM(4, activity_regularizer=None), merge_mode="mul")),
+            Activation(("leaky_relu", 0.1)),
+            Dropout(0.5, noise_shape=(None, 1, None), seed=np.int64(2)),
+            Bidirectional(
+                RNN(LSTMCell(3, activation=("elu", 0.5)), return_sequences=True),
+                "ave",
+                backward_layer=other,
+                activity_regularizer="l2",
+            ),
+            TimeDistributed(RepeatVector(2)),
+            TimeDistributed(TimeDistributed(Dense(2, ("elu", 0.5), kernel_constraint="unit_norm"))),
+        ]
+    )
+    x = rng.normal(size=(N, T, 5, D)).astype("float32")
+    model.predict(x, verbose=0)
+    assert_saved_and_loaded(model, x, tmp_path)
+    again = lr.load_model(tmp_path / "model.npz")
+    np.testing.assert_array_equal(again(x, training=True), model(x, training=True))
+
+
 # Layer after layer, without a model.
 
 

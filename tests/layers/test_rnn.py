@@ -1,4 +1,4 @@
-"""LSTMCell, StackedRNNCells, and RNN over one cell and over several, against Keras."""
+"""LSTMCell, StackedRNNCells, RNN over one cell and over several, and LSTM, against Keras."""
 
 import inspect
 import re
@@ -56,7 +56,7 @@ CASES = {
     "seed": st.integers(0, 2**32 - 1),
     "sizes": st.tuples(st.integers(1, 4), st.integers(1, 7), UNITS),
     "cells": CELLS,
-    "form": st.sampled_from(["cell", "list", "stacked"]),
+    "form": st.sampled_from(["lstm", "cell", "list", "stacked"]),
     "mask": st.sampled_from(MASKS),
     "run": RUNS,
     "given_state": st.booleans(),
@@ -70,11 +70,13 @@ def sound(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def rnn(cells: list[dict[str, Any]], form: str, **run: Any):
-    """A builder of ``RNN``: over the first cell, over a list, or over `StackedRNNCells`."""
+    """A builder of `LSTM`, or ``RNN`` over the first cell, a list, or `StackedRNNCells`."""
 
     def build(lib: Library) -> Any:
         layers = lib.layers
         made = [layers.LSTMCell(**options, name=f"cell_{n}") for n, options in enumerate(cells)]
+        if form == "lstm":
+            return layers.LSTM(**cells[0], name="reader", **run)
         cell = {
             "cell": lambda: made[0],
             "list": lambda: made,
@@ -390,6 +392,11 @@ def test_a_cell_that_has_weights_keeps_them():
         layer.build((None, None, 2))
     layer.build((None, None, 3))
     np.testing.assert_array_equal(layer.cells[0].kernel, kernel)
+    stacked = StackedRNNCells([cell, LSTMCell(2)])
+    RNN(stacked).build((None, None, 3))
+    np.testing.assert_array_equal(stacked.get_weights()[0], kernel)
+    stacked.set_weights([w + 1 for w in stacked.get_weights()])
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel + 1)
 
 
 def test_the_dtype_is_that_of_the_cells(rng):
@@ -418,7 +425,15 @@ def test_setting_trainable_sets_it_inside():
     model.layers[0].trainable = False
     assert not any(cell.trainable for cell in cells)
     # Keras trains the cells of RNN(..., trainable=False); here nothing in it is trained.
-    assert RNN([LSTMCell(3)], trainable=False).trainable_names == []
+    x = np.zeros((1, 2, 3), "float32")
+    for frozen in (
+        RNN([LSTMCell(3)], trainable=False),
+        RNN(StackedRNNCells([LSTMCell(3)], trainable=False)),
+        RNN(LSTMCell(3, trainable=False)),
+    ):
+        frozen(x)
+        assert frozen.trainable_names == []
+        assert type(frozen).from_config(frozen.get_config()).get_config() == frozen.get_config()
 
 
 # Sentences.
@@ -444,6 +459,11 @@ def test_setting_trainable_sets_it_inside():
             lambda: LSTMCell(3, activity_regularizer="l2"),
             UnsupportedError,
             "penalized by the RNN around it, RNN(cell, activity_regularizer=...)",
+        ),
+        (
+            lambda: StackedRNNCells([LSTMCell(3)], activity_regularizer="l2"),
+            UnsupportedError,
+            "StackedRNNCells(activity_regularizer=...): a cell's outputs are penalized by the RNN",
         ),
         (lambda: LSTMCell(3, implementation=3), ValueError, "LSTM(implementation=3): 1 or 2"),
         (lambda: LSTMCell(0), ValueError, "LSTMCell(units=0): a positive whole number is needed"),

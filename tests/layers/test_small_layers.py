@@ -268,8 +268,8 @@ def test_no_rows_give_nothing(layer):
             ),
             ShapeError,
             (
-                "layer 'd' (Dropout) has noise_shape=(None, 1), and its input has shape (2, 3, 4): one "
-                "length for each axis is needed, that of the input (or None), or 1"
+                "layer 'd' (Dropout) has noise_shape=(None, 1), and its input has shape (2, 3, 4): "
+                "one length for each axis is needed, that of the input (or None), or 1"
             ),
         ),
         (

@@ -74,3 +74,44 @@ def test_training_that_diverges_shows_in_the_loss_and_warns_of_nothing():
     model.compile(lr.optimizers.SGD(1e30), "mse")
     history = model.fit(x, y, epochs=4).history["loss"]
     assert not np.isfinite(history[-1])
+
+
+def test_time_distributed_after_the_end_of_the_sequence_is_told_who_ended_it():
+    message = (
+        r"'time_distributed' \(TimeDistributed\) reads a sequence.*return_sequences=True on 'lstm'"
+    )
+    with pytest.raises(lr.ShapeError, match=message):
+        lr.Sequential([Input((5, 3)), LSTM(3), layers.TimeDistributed(Dense(1))])
+
+
+def test_a_model_inside_a_model_is_named():
+    with pytest.raises(TypeError, match="models inside models are not supported yet"):
+        lr.Sequential([lr.Sequential([LSTM(3)])])
+
+
+def test_every_layer_of_a_model_computes_in_its_own_dtype():
+    lower, upper = LSTM(3, dtype="float32"), layers.Activation("tanh", dtype="float64")
+    model = lr.Sequential([Input((5, 3)), lower, upper])
+    x = np.random.default_rng(0).normal(size=(2, 5, 3))
+    np.testing.assert_array_equal(model(x), upper(lower(x)), strict=True)
+    assert model.predict(x).dtype == model(x).dtype == np.float64
+    words = lr.Sequential([Input((5,)), layers.Dropout(0.5), layers.Embedding(4, 2)])
+    assert words(np.zeros((1, 5))).shape == (1, 5, 2)
+
+
+def test_masks_and_training_are_said_by_name_and_masks_fit():
+    with pytest.raises(TypeError):
+        layers.Dropout(0.5)(np.ones((2, 3)), True)
+    message = r"'dense' \(Dense\) got a mask of shape \(9, 9\) for an input of shape \(4, 5, 3\)"
+    with pytest.raises(lr.ShapeError, match=message):
+        Dense(2)(np.zeros((4, 5, 3)), mask=np.ones((9, 9)))
+
+
+def test_regularizers_and_constraints_are_attributes_that_are_not_reassigned():
+    dense, lstm = Dense(2, kernel_regularizer="l2"), LSTM(3, recurrent_constraint="max_norm")
+    assert dense.kernel_regularizer.get_config() == {"l2": 0.01}
+    assert lstm.recurrent_constraint is lstm.cell.recurrent_constraint is not None
+    assert (dense.bias_regularizer, lstm.kernel_constraint) == (None, None)
+    for layer in (dense, lstm):
+        with pytest.raises(AttributeError):
+            layer.kernel_regularizer = None

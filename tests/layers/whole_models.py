@@ -1,4 +1,4 @@
-"""Whole models, Keras' and ours: trained on the same rows, judged, saved, and compared throughout."""
+"""Whole models, Keras' and ours: trained on the same rows, judged, saved and compared."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -68,6 +68,21 @@ def test_the_model_stays_as_it_is(rng):
     assert model.layers[0].dtype == "float32"
 
 
+def test_nothing_is_run_on_the_model_itself(rng):
+    """Its state and what its dropout drops next are as if it had not been checked."""
+    x, y = rng.normal(size=(2, 3, 2)), rng.normal(size=(2, 4))
+    outputs = []
+    for checked in (False, True):
+        ones = {"kernel_initializer": "ones", "recurrent_initializer": "ones"}
+        layer = LSTM(4, stateful=True, dropout=0.5, seed=1, **ones)
+        model = Sequential([Input(batch_shape=(2, 3, 2)), layer])
+        model.compile("sgd", "mse")
+        if checked:
+            gradcheck(model, x, y)
+        outputs.append(layer(x, training=True))
+    np.testing.assert_array_equal(*outputs)
+
+
 def test_zero_padding_puts_a_relu_lstm_at_its_kink(rng):
     """Zero inputs, zero biases: the candidate's pre-activation is exactly 0 before the data."""
     x, y = batch(rng)

@@ -28,20 +28,66 @@ ELU = _CODES["elu"]
 SELU = _CODES["selu"]
 SILU = _CODES["silu"]
 GELU = _CODES["gelu"]
+RELU6 = _CODES["relu6"]
+HARD_TANH = _CODES["hard_tanh"]
+SPARSE_SIGMOID = _CODES["sparse_sigmoid"]
+SOFT_SHRINK = _CODES["soft_shrink"]
+HARD_SHRINK = _CODES["hard_shrink"]
+THRESHOLD = _CODES["threshold"]
+HARD_SILU = _CODES["hard_silu"]
+SPARSE_PLUS = _CODES["sparse_plus"]
+SQUAREPLUS = _CODES["squareplus"]
+LOG_SIGMOID = _CODES["log_sigmoid"]
+TANH_SHRINK = _CODES["tanh_shrink"]
+CELU = _CODES["celu"]
+MISH = _CODES["mish"]
 # What remains is linear.
 
 SELU_LOW = SELU_SCALE * SELU_ALPHA
 
 exp, expm1, tanh, sigmoid = scalar.exp, scalar.expm1, scalar.tanh, scalar.sigmoid
-log1p_unit, normal_cdf = scalar.log1p_unit, scalar.normal_cdf
+exp_negative, log1p_unit = scalar.exp_negative, scalar.log1p_unit
+normal_cdf, sqrt = scalar.normal_cdf, scalar.sqrt
 
 
 @loop
-def clip(x: Real, top: Real) -> Real:
-    """x kept within 0 and top; NaN stays NaN."""
-    low = top - top
+def clip(x: Real, low: Real, top: Real) -> Real:
+    """x kept within low and top; NaN stays NaN."""
     x = low if x < low else x
     return top if x > top else x
+
+
+@loop
+def hard_sigmoid(x: Real) -> Real:
+    """relu6(x + 3) / 6."""
+    return clip(x + real(x, 3.0), real(x, 0.0), real(x, 6.0)) / real(x, 6.0)
+
+
+@loop
+def d_hard_sigmoid(x: Real) -> Real:
+    """1/6 within -3 and 3, and 0 elsewhere."""
+    return real(x, 1.0) / real(x, 6.0) if abs(x) < real(x, 3.0) else real(x, 0.0)
+
+
+@loop
+def sparse_sigmoid(x: Real) -> Real:
+    """(x + 1) / 2 kept within 0 and 1: the derivative of sparse_plus, too."""
+    return clip((x + real(x, 1.0)) * real(x, 0.5), real(x, 0.0), real(x, 1.0))
+
+
+@loop
+def softplus(x: Real) -> Real:
+    """ln(1 + e^x)."""
+    positive = real(x, 0.0) if x < real(x, 0.0) else x
+    return positive + log1p_unit(exp(-abs(x)))
+
+
+@loop
+def exp_as_fraction(x: Real) -> tuple[Real, Real]:
+    """p and q with e^x = p/q, the larger of them 1."""
+    one, e = real(x, 1.0), exp_negative(-abs(x))
+    above = x > real(x, 0.0)
+    return one if above else e, e if above else one
 
 
 @loop
@@ -68,10 +114,10 @@ def activate(code: Size, parameters: Buffer, p: Buffer, count: Size) -> None:
             p[n] = alpha * p[n] + beta
     elif code == HARD_SIGMOID:
         for n in range(count):
-            p[n] = clip(p[n] + real(p[n], 3.0), real(p[n], 6.0)) / real(p[n], 6.0)
+            p[n] = hard_sigmoid(p[n])
     elif code == HARD_SIGMOID_KERAS2:
         for n in range(count):
-            p[n] = clip(alpha * p[n] + beta, real(p[n], 1.0))
+            p[n] = clip(alpha * p[n] + beta, real(p[n], 0.0), real(p[n], 1.0))
     elif code == SCALED_TANH:
         for n in range(count):
             p[n] = alpha * tanh(beta * p[n])
@@ -80,8 +126,7 @@ def activate(code: Size, parameters: Buffer, p: Buffer, count: Size) -> None:
             p[n] = p[n] / (real(p[n], 1.0) + abs(p[n]))
     elif code == SOFTPLUS:
         for n in range(count):
-            positive = real(p[n], 0.0) if p[n] < real(p[n], 0.0) else p[n]
-            p[n] = positive + log1p_unit(exp(-abs(p[n])))
+            p[n] = softplus(p[n])
     elif code == EXPONENTIAL:
         for n in range(count):
             p[n] = exp(p[n])
@@ -98,6 +143,53 @@ def activate(code: Size, parameters: Buffer, p: Buffer, count: Size) -> None:
     elif code == GELU:
         for n in range(count):
             p[n] = p[n] * normal_cdf(p[n])
+    elif code == RELU6:
+        for n in range(count):
+            p[n] = clip(p[n], real(p[n], 0.0), real(p[n], 6.0))
+    elif code == HARD_TANH:
+        for n in range(count):
+            p[n] = clip(p[n], real(p[n], -1.0), real(p[n], 1.0))
+    elif code == SPARSE_SIGMOID:
+        for n in range(count):
+            p[n] = sparse_sigmoid(p[n])
+    elif code == SOFT_SHRINK:
+        for n in range(count):
+            low = p[n] + alpha if p[n] < -alpha else p[n] - p[n]  # 0, or NaN
+            p[n] = p[n] - alpha if p[n] > alpha else low
+    elif code == HARD_SHRINK:
+        for n in range(count):
+            p[n] = real(p[n], 0.0) if abs(p[n]) <= alpha else p[n]
+    elif code == THRESHOLD:
+        for n in range(count):
+            p[n] = beta if p[n] <= alpha else p[n]
+    elif code == HARD_SILU:
+        for n in range(count):
+            p[n] = p[n] * hard_sigmoid(p[n])
+    elif code == SPARSE_PLUS:
+        for n in range(count):
+            one = real(p[n], 1.0)
+            root = clip(p[n], -one, one) + one
+            p[n] = root * root * real(p[n], 0.25) if p[n] < one else p[n]
+    elif code == SQUAREPLUS:
+        for n in range(count):
+            half = real(p[n], 0.5)
+            total = sqrt(p[n] * p[n] + alpha) + abs(p[n])
+            p[n] = half * total if p[n] >= real(p[n], 0.0) else half * alpha / total
+    elif code == LOG_SIGMOID:
+        for n in range(count):
+            p[n] = -softplus(-p[n])
+    elif code == TANH_SHRINK:
+        for n in range(count):
+            p[n] = p[n] - tanh(p[n])
+    elif code == CELU:
+        for n in range(count):
+            p[n] = p[n] if p[n] > real(p[n], 0.0) else alpha * expm1(p[n] / alpha)
+    elif code == MISH:
+        for n in range(count):
+            two = real(p[n], 2.0)
+            up, down = exp_as_fraction(p[n])
+            above = up * (up + two * down)
+            p[n] = p[n] * (above / (above + two * down * down))
 
 
 @loop
@@ -126,8 +218,7 @@ def scale_by_derivative(
             d[n] *= alpha
     elif code == HARD_SIGMOID:
         for n in range(count):
-            inside = abs(z[n]) < real(z[n], 3.0)
-            d[n] *= real(z[n], 1.0) / real(z[n], 6.0) if inside else real(z[n], 0.0)
+            d[n] *= d_hard_sigmoid(z[n])
     elif code == HARD_SIGMOID_KERAS2:
         for n in range(count):
             line = alpha * z[n] + beta
@@ -163,3 +254,51 @@ def scale_by_derivative(
         for n in range(count):
             density = exp(real(z[n], -0.5) * z[n] * z[n]) * real(z[n], 1 / math.sqrt(2 * math.pi))
             d[n] *= normal_cdf(z[n]) + z[n] * density
+    elif code == RELU6:
+        for n in range(count):
+            inside = z[n] > real(z[n], 0.0) and z[n] < real(z[n], 6.0)
+            d[n] *= real(z[n], 1.0) if inside else real(z[n], 0.0)
+    elif code == HARD_TANH:
+        for n in range(count):
+            d[n] *= real(z[n], 1.0) if abs(z[n]) <= real(z[n], 1.0) else real(z[n], 0.0)
+    elif code == SPARSE_SIGMOID:
+        for n in range(count):
+            d[n] *= real(z[n], 0.5) if abs(z[n]) < real(z[n], 1.0) else real(z[n], 0.0)
+    elif code == SOFT_SHRINK:
+        for n in range(count):
+            outside = z[n] > alpha or z[n] < -alpha
+            d[n] *= real(z[n], 1.0) if outside else real(z[n], 0.0)
+    elif code == HARD_SHRINK:
+        for n in range(count):
+            d[n] *= real(z[n], 1.0) if abs(z[n]) > alpha else real(z[n], 0.0)
+    elif code == THRESHOLD:
+        for n in range(count):
+            d[n] *= real(z[n], 1.0) if z[n] > alpha else real(z[n], 0.0)
+    elif code == HARD_SILU:
+        for n in range(count):
+            d[n] *= hard_sigmoid(z[n]) + z[n] * d_hard_sigmoid(z[n])
+    elif code == SPARSE_PLUS:
+        for n in range(count):
+            d[n] *= sparse_sigmoid(z[n])
+    elif code == SQUAREPLUS:
+        for n in range(count):
+            d[n] *= a[n] / sqrt(z[n] * z[n] + alpha)
+    elif code == LOG_SIGMOID:
+        for n in range(count):
+            d[n] *= sigmoid(-z[n])
+    elif code == TANH_SHRINK:
+        for n in range(count):
+            t = tanh(z[n])
+            d[n] *= t * t
+    elif code == CELU:
+        for n in range(count):
+            low = real(z[n], 2.0) if z[n] == real(z[n], 0.0) else exp(z[n] / alpha)
+            d[n] *= real(z[n], 1.0) if z[n] > real(z[n], 0.0) else low
+    elif code == MISH:
+        for n in range(count):
+            two = real(z[n], 2.0)
+            up, down = exp_as_fraction(z[n])
+            above = up * (up + two * down)
+            below = above + two * down * down
+            bend = two * two * up * down * down * (up + down) / (below * below)
+            d[n] *= above / below + z[n] * bend

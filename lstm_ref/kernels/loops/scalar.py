@@ -10,6 +10,8 @@ by its Taylor polynomial, whose first omitted term is below a tenth of an ULP.
 
 import math
 
+import numpy as np
+
 from lstm_ref.kernels.loops.vector import (
     Real,
     copysign,
@@ -186,6 +188,12 @@ def log1p_unit(u: Real) -> Real:
     for k in range(8 if is_single(u) else 18, 0, -1):
         q = fma(q, square, real(u, 1.0) / real(u, 2 * k + 1))
     return real(u, 2.0) * fma(s * square, q, s)
+
+
+@loop
+def sqrt(x: Real) -> Real:
+    """√x, rounded correctly, as every processor has it by itself; NaN below 0."""
+    return np.sqrt(x)
 
 
 SERIES_TERMS_32, SERIES_TERMS_64 = 12, 20
