@@ -229,7 +229,7 @@ def test_masking_and_a_mask_argument_mean_the_same(rng):
     masking = Masking()
     y = layer(x, mask=masking.compute_mask(x))
     np.testing.assert_array_equal(layer(masking(x), mask=(x != 0).any(-1)), y)
-    np.testing.assert_array_equal(layer(x[:1, :3]), y[:1])
+    assert_close(layer(x[:1, :3]), y[:1], ulps=4)
 
 
 # Sentences.

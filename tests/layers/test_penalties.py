@@ -166,6 +166,15 @@ MODELS: dict[str, Any] = {
         frozen(),
         "adam",
     ),
+    "a frozen dense layer": (
+        [
+            lambda lib: lib.layers.Dense(4, kernel_regularizer="l2", name="wide"),
+            lambda lib: lib.layers.LSTM(3, return_sequences=True, name="a"),
+            head,
+        ],
+        frozen(),
+        "rmsprop",
+    ),
     "frozen from the start": (
         [
             lambda lib: lib.layers.LSTM(

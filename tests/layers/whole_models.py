@@ -12,7 +12,7 @@ from tests.layers.twin_layers import assert_same_config
 
 ULPS = 60
 """Of a whole fit in float64. Adam and RMSprop divide a gradient by its own size, so that the last
-digits of a small one weigh as much as those of a large one; measured: at most 30."""
+digits of a small one weigh as much as those of a large one; measured: at most 21."""
 
 OPTIMIZERS: dict[str, Callable[[Library], Any]] = {
     "sgd": lambda lib: lib.optimizers.SGD(0.1),

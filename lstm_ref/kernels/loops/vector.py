@@ -33,8 +33,12 @@ Size = int
 Real = Annotated[Any, "real"]
 """A number of the kernel's dtype."""
 
-loop = njit(error_model="numpy", nogil=True)
-"""Marks what Numba compiles: no exceptions, no GIL, no fastmath."""
+loop = njit(error_model="numpy", nogil=True, forceinline=False)
+"""Marks what Numba compiles: no exceptions, no GIL, no fastmath.
+
+``forceinline`` is said because a function would have it from its caller otherwise, and all that an
+`inlined` one calls would be copied into it.
+"""
 
 inlined = njit(error_model="numpy", nogil=True, forceinline=True)
 """The same, for what is called for every vector: the call would cost more than the work."""
