@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--activation",
-        choices=sorted(ACTIVATIONS),
+        choices=sorted(name for name, activation in ACTIVATIONS.items() if activation.plain),
         default=usual.activation,
         metavar="NAME",
         help="of the LSTM (%(default)s)",
