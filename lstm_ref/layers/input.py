@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_ref.checks import real_array
+from lstm_ref.checks import real_array, real_numbers
 from lstm_ref.conventions import Array
 from lstm_ref.layers.base import Layer, Shape, axes, refuse
 from lstm_ref.layers.session import dtype_name
@@ -62,8 +62,13 @@ class InputLayer(Layer):
         self.build(whole)
 
     def read(self, x: Any) -> Array:
-        """``x`` as an array of real numbers, rounded to the input's dtype where it has one."""
-        return real_array(x, "x", None if self.casts_to is None else np.dtype(self.casts_to))
+        """``x`` as an array of real numbers, rounded to the input's dtype where it has one.
+
+        Without one it keeps its own, so that whole numbers reach an `Embedding` as they are.
+        """
+        if self.casts_to is None:
+            return real_numbers(x, "x")
+        return real_array(x, "x", np.dtype(self.casts_to))
 
     def forward(
         self,

@@ -153,6 +153,12 @@ def test_input_rounds_to_its_dtype_only_when_told(rng):
     np.testing.assert_array_equal(Input((3,), dtype="float32").read(x), x.astype("float32"))
 
 
+def test_whole_numbers_stay_what_they_are():
+    big = np.array([[2**24 + 1]])
+    np.testing.assert_array_equal(Input((1,)).read(big), big, strict=True)
+    np.testing.assert_array_equal(Input((1,), dtype="int64").read(big), big, strict=True)
+
+
 def test_input_hands_on_what_it_gets(rng):
     x = rng.normal(size=(2, 3))
     np.testing.assert_array_equal(Input((3,))(x), x)
