@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import lstm_ref as lr
 from tests.cases import CASES, Case, make_case, present
@@ -85,6 +86,15 @@ def assert_equals_keras(case: Case, backend: str) -> None:
 def test_forward_and_backward_equal_keras(dtype: str, arguments: dict[str, Any]) -> None:
     case = make_case(dtype=dtype, **arguments)
     with library_dtype(dtype):
+        for backend in ("numpy", "numba"):
+            assert_equals_keras(case, backend)
+
+
+@settings(max_examples=60)
+@given(arguments=CASES, sizes=st.tuples(*[st.integers(1, 40)] * 4))
+def test_sizes_up_to_40_equal_keras(arguments: dict[str, Any], sizes: Any) -> None:
+    case = make_case(**arguments | {"sizes": sizes})
+    with library_dtype("float64"):
         for backend in ("numpy", "numba"):
             assert_equals_keras(case, backend)
 
