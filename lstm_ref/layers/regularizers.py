@@ -16,6 +16,7 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers import named
 from lstm_ref.layers.constraints import EPSILON
+from lstm_ref.layers.rounding import through_float32
 
 
 class Regularizer(named.Named):
@@ -64,17 +65,17 @@ class L1L2(Regularizer):
     def _penalty(self, w: Array) -> Any:
         penalty = w.dtype.type(0)
         if self.l1:
-            penalty += _as_keras(self.l1, w) * np.sum(np.abs(w))
+            penalty += through_float32(self.l1, w.dtype) * np.sum(np.abs(w))
         if self.l2:
-            penalty += _as_keras(self.l2, w) * np.sum(np.square(w))
+            penalty += through_float32(self.l2, w.dtype) * np.sum(np.square(w))
         return penalty
 
     def _gradient(self, w: Array) -> Any:
         d_w = np.zeros_like(w)
         if self.l1:
-            d_w += _as_keras(self.l1, w) * np.sign(w)
+            d_w += through_float32(self.l1, w.dtype) * np.sign(w)
         if self.l2:
-            d_w += _as_keras(self.l2, w) * (2 * w)
+            d_w += through_float32(self.l2, w.dtype) * (2 * w)
         return d_w
 
 
@@ -157,7 +158,7 @@ class OrthogonalRegularizer(Regularizer):
     def _scale(self, x: Array) -> Any:
         """q, in the dtype of x[n,m]."""
         n = len(x)
-        return _as_keras(self.factor, x) / (n * (n - 1))
+        return through_float32(self.factor, x.dtype) / (n * (n - 1))
 
 
 def _norms(x: Array) -> Array:
@@ -186,11 +187,6 @@ def _factor(value: Any, owner: Regularizer, argument: str) -> float:
             "it multiplies the penalty"
         )
     return float(value)
-
-
-def _as_keras(factor: float, w: Array) -> Any:
-    """The factor in the dtype of ``w``, rounded to float32 first."""
-    return w.dtype.type(np.float32(factor))
 
 
 REGULARIZERS: dict[str, type[Regularizer]] = {

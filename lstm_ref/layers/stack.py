@@ -322,7 +322,7 @@ class Stack:
         for layer in self.layers:
             x = layer.cast(x, f"the input of layer {layer.name!r}")
             self._check_input(layer, x.shape)
-            y, cache = layer.forward(x, mask, training, keep_cache or self.penalizes_activity)
+            y, cache = layer.forward(x, mask, training, keep_cache or layer.penalizes_activity)
             penalty += layer.activity_penalty(y, cache)
             mask = layer.compute_mask(x, mask)
             if keep_cache:
@@ -344,11 +344,6 @@ class Stack:
                 whole = f"{layer.name}/{name}"
                 gradients[whole] = gradients[whole] + regularizer.gradient(layer.params[name])
         return {name: gradients[name] for name in self.trainable_params()}
-
-    @property
-    def penalizes_activity(self) -> bool:
-        """Whether some layer's outputs are penalized."""
-        return any(layer.penalizes_activity for layer in self.layers)
 
     @property
     def losses(self) -> list[float]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
+from lstm_ref.layers.rounding import through_float32
 from lstm_ref.layers.session import auto_name
 
 Slots = dict[str, Array]
@@ -263,11 +264,6 @@ class RMSprop(Optimizer):
         if μ > 0:
             step = remembered["momentum"] = μ * slots["momentum"] + step
         return w - step, remembered
-
-
-def through_float32(constant: float, dtype: np.dtype[Any]) -> Any:
-    """The constant as Keras gives it to a computation in ``dtype``: rounded to float32 first."""
-    return dtype.type(np.float32(constant))
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {cls.__name__.lower(): cls for cls in (SGD, Adam, RMSprop)}

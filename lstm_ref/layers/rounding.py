@@ -1,0 +1,10 @@
+"""Constants as Keras rounds them on their way into a computation."""
+
+from typing import Any
+
+import numpy as np
+
+
+def through_float32(constant: float, dtype: np.dtype[Any]) -> Any:
+    """The constant as Keras gives it to a computation in ``dtype``: rounded to float32 first."""
+    return dtype.type(np.float32(constant))
