@@ -140,6 +140,17 @@ class Layer:
         """The gradient on the input, and those on the weights by name."""
         raise NotImplementedError
 
+    final_activation: str | None = None
+    """What is done last, where a loss may look behind it: "softmax" and "sigmoid" are asked for."""
+
+    def logits(self, cache: Any) -> Array:
+        """What `final_activation` was applied to, of the output's shape."""
+        raise NotImplementedError
+
+    def backward_from_logits(self, d_z: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
+        """`backward` for a gradient on `logits` instead of on the output."""
+        raise NotImplementedError
+
     @property
     def parts(self) -> Mapping[str, "Layer"]:
         """The layers inside, by name, in the order of Keras' weights. None by default."""

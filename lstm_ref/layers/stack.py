@@ -31,12 +31,15 @@ class Pass(NamedTuple):
         kept: what each layer's backward pass needs, in the order of the layers; empty when it was
             not kept.
         penalty: what activity regularizers add to the loss.
+        logits: what the last activation was applied to; None when it was not asked for, or when
+            the last layer does not end in that activation.
     """
 
     y: Array
     mask: Array | None
     kept: list[Kept]
     penalty: float
+    logits: Array | None = None
 
 
 class Stack:
@@ -315,29 +318,65 @@ class Stack:
         _, *rest = self.compute_output_shape((fixed, *x.shape[1:]))
         return np.empty((rows, *(int(n or 0) for n in rest)), self.layers[-1].dtype)
 
-    def run(self, x: Array, training: bool, keep_cache: bool, mask: Array | None = None) -> Pass:
-        """The prediction for one batch, and what comes with it."""
+    def run(
+        self,
+        x: Array,
+        training: bool,
+        keep_cache: bool,
+        mask: Array | None = None,
+        link: str | None = None,
+    ) -> Pass:
+        """The prediction for one batch, and what comes with it.
+
+        Args:
+            x: as `prepare` gives it.
+            training: whether dropout drops.
+            keep_cache: keep what `backpropagate` needs.
+            mask: [B,T], for the first layer.
+            link: an activation behind which the logits are wanted, where it is the last thing done.
+        """
         kept: list[Kept] = []
         penalty = 0.0
+        logits: Array | None = None
+        last = self.layers[-1]
         for layer in self.layers:
             x = layer.cast(x, f"the input of layer {layer.name!r}")
             self._check_input(layer, x.shape)
-            y, cache = layer.forward(x, mask, training, keep_cache or layer.penalizes_activity)
+            linked = link is not None and layer is last and layer.final_activation == link
+            keep = keep_cache or linked or layer.penalizes_activity
+            y, cache = layer.forward(x, mask, training, keep)
+            if linked:
+                logits = layer.logits(cache)
             penalty += layer.activity_penalty(y, cache)
             mask = layer.compute_mask(x, mask)
             if keep_cache:
                 kept.append(Kept(cache, y))
             x = y
-        return Pass(x, mask, kept, penalty)
+        return Pass(x, mask, kept, penalty, logits)
 
-    def backpropagate(self, d_y: Array, kept: list[Kept]) -> dict[str, Array]:
-        """The gradients on the trainable weights by name, those of penalties included."""
+    def backpropagate(
+        self, d_y: Array, kept: list[Kept], from_logits: bool = False
+    ) -> dict[str, Array]:
+        """The gradients on the trainable weights by name, those of penalties included.
+
+        Args:
+            d_y: the gradient on the prediction.
+            kept: of the pass that made it.
+            from_logits: d_y is the gradient on the logits instead.
+        """
         gradients: dict[str, Array] = {}
         for layer, (cache, y) in zip(reversed(self.layers), reversed(kept), strict=True):
             d_y = d_y.astype(y.dtype, copy=False)
-            if (more := layer.activity_gradient(y)) is not None:
-                d_y = d_y + more
-            d_y, of_layer = layer.backward(d_y, cache)
+            more = layer.activity_gradient(y)
+            if from_logits:  # of the last layer
+                d_x, of_layer = layer.backward_from_logits(d_y, cache)
+                if more is not None:
+                    d_more, gradients_more = layer.backward(more, cache)
+                    d_x = d_x + d_more
+                    of_layer = {n: g + gradients_more[n] for n, g in of_layer.items()}
+            else:
+                d_x, of_layer = layer.backward(d_y if more is None else d_y + more, cache)
+            d_y, from_logits = d_x, False
             gradients.update((f"{layer.name}/{name}", g) for name, g in of_layer.items())
         for layer in self.layers:
             for name, regularizer in layer.regularized().items():
