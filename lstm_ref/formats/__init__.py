@@ -13,9 +13,9 @@ from pathlib import Path
 from lstm_ref.errors import UnsupportedError
 from lstm_ref.formats import npz
 from lstm_ref.formats.atomic import atomic_write
-from lstm_ref.formats.record import ModelRecord
+from lstm_ref.formats.record import ModelRecord, TrainingRecord
 
-__all__ = ["ModelRecord", "atomic_write", "check_path", "read", "write"]
+__all__ = ["ModelRecord", "TrainingRecord", "atomic_write", "check_path", "read", "write"]
 
 FORMATS = {".npz": npz}
 """The suffixes of the files that can be written and read, and who does it."""

@@ -3,10 +3,12 @@
 A zip file whose members are stored, never compressed:
 
     model.json              {"format": "lstm_ref", "version": 1, "config": {...},
-                             "metadata": {...}, "weights": ["lstm/kernel", ...]}
+                             "metadata": {...}, "weights": ["lstm/kernel", ...],
+                             "training": {"numbers": {...}, "arrays": [...]}}
     lstm/kernel.npy         one array each, float32 or float64, in the order of "weights"
     lstm/recurrent_kernel.npy
     ...
+    @training/....npy       what a training goes on from, in the order of its "arrays"
 
 ``np.load(path)["lstm/kernel"]`` opens it anywhere. The same record gives the same bytes.
 
@@ -30,11 +32,13 @@ from lstm_ref.conventions import DTYPES, Array
 from lstm_ref.errors import ModelFormatError
 from lstm_ref.formats import strict_json
 from lstm_ref.formats.atomic import atomic_write
-from lstm_ref.formats.record import ModelRecord
+from lstm_ref.formats.record import ModelRecord, TrainingRecord
 
 VERSION = 1
 MANIFEST = "model.json"
-KEYS = {"format", "version", "config", "metadata", "weights"}
+KEYS = {"format", "version", "config", "metadata", "weights"}  # and "training", where there is one
+TRAINING = "@training/"
+"""Begins the names of arrays that are no weights."""
 
 # Far beyond any model this package can run, and small enough that reading stays harmless.
 MAX_FILE = 2**31 - 1  # bytes; also what a zip without 64-bit extensions can hold
@@ -76,8 +80,11 @@ def write(path: Path, record: ModelRecord) -> None:
             float32 or float64; nothing is written then.
         OSError: the file cannot be written.
     """
-    for name, array in record.weights.items():
-        if not _sound_name(name):
+    training, arrays = record.training, dict(record.weights)
+    if training is not None:
+        arrays |= {f"{TRAINING}{name}": array for name, array in training.arrays.items()}
+    for name, array in arrays.items():
+        if not _sound_name(name) or (name in record.weights and name.startswith(TRAINING)):
             raise ValueError(f"{name!r} cannot name a weight in a file: rename its layer")
         if _native(array) not in DTYPES:
             raise TypeError(f"{name} has dtype {array.dtype}: a file holds float32 and float64")
@@ -88,8 +95,10 @@ def write(path: Path, record: ModelRecord) -> None:
         "metadata": record.metadata,
         "weights": list(record.weights),
     }
-    for key in ("config", "metadata"):
-        strict_json.dumps(manifest[key], key)  # for the name in the message
+    if training is not None:
+        manifest["training"] = {"numbers": training.numbers, "arrays": list(training.arrays)}
+    for key in ("config", "metadata", "training"):
+        strict_json.dumps(manifest.get(key), key)  # for the name in the message
     text = strict_json.dumps(manifest, MANIFEST).encode()
     if len(text) > MAX_MANIFEST:
         raise ValueError(f"config and metadata take {len(text)} bytes, {MAX_MANIFEST} are the most")
@@ -98,7 +107,7 @@ def write(path: Path, record: ModelRecord) -> None:
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=False) as archive,
     ):
         archive.writestr(_member(MANIFEST), text)
-        for name, array in record.weights.items():
+        for name, array in arrays.items():
             buffer = io.BytesIO()
             plain = np.asarray(array, _native(array), order="C")
             np.lib.format.write_array(buffer, plain, version=(1, 0), allow_pickle=False)
@@ -166,16 +175,32 @@ def _read(file: BinaryIO) -> ModelRecord:
                 f"there is no {MANIFEST} in it: a file of np.savez holds arrays, not a model; "
                 "model.save(...) writes one"
             )
-        config, metadata, names = _manifest(archive, members.pop(MANIFEST))
-        weights = {}
-        for name in names:
-            if f"{name}.npy" not in members:
-                raise ModelFormatError(f"the weight {name!r} is missing")
-            member = members.pop(f"{name}.npy")
-            weights[name] = _array(archive.read(member), member.filename)
+        manifest = _manifest(archive, members.pop(MANIFEST))
+        weights = _arrays(archive, members, manifest["weights"])
+        training = None
+        if "training" in manifest:
+            names = [f"{TRAINING}{name}" for name in manifest["training"]["arrays"]]
+            arrays = _arrays(archive, members, names).items()
+            training = TrainingRecord(
+                {name.removeprefix(TRAINING): array for name, array in arrays},
+                manifest["training"]["numbers"],
+            )
         for name in members:
             raise ModelFormatError(f"{name!r} is in it, and {MANIFEST} does not speak of it")
-    return ModelRecord(config, weights, metadata)
+    return ModelRecord(manifest["config"], weights, manifest["metadata"], training)
+
+
+def _arrays(
+    archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], names: list[str]
+) -> dict[str, Array]:
+    """The named arrays, taken out of the members."""
+    arrays = {}
+    for name in names:
+        if f"{name}.npy" not in members:
+            raise ModelFormatError(f"the weight {name!r} is missing")
+        member = members.pop(f"{name}.npy")
+        arrays[name] = _array(archive.read(member), member.filename)
+    return arrays
 
 
 def _check_directory(file: BinaryIO) -> int:
@@ -222,10 +247,8 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     return members
 
 
-def _manifest(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Configuration, metadata and the weights' names."""
+def _manifest(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> dict[str, Any]:
+    """The manifest, every part of it of the type it should have."""
     if member.file_size > MAX_MANIFEST:
         raise ModelFormatError(f"{MANIFEST} has {member.file_size} bytes")
     content = archive.read(member)
@@ -240,22 +263,35 @@ def _manifest(
             f"its format has version {manifest.get('version')!r}, and this lstm_ref reads version "
             f"{VERSION}: a newer lstm_ref may read it"
         )
-    if set(manifest) != KEYS:
-        raise ModelFormatError(f"{MANIFEST} has {sorted(manifest)}, and {sorted(KEYS)} are needed")
-    config, metadata, names = (manifest[key] for key in ("config", "metadata", "weights"))
-    for key, value, kind in (
-        ("config", config, dict),
-        ("metadata", metadata, dict),
-        ("weights", names, list),
-    ):
-        if not isinstance(value, kind):
-            raise ModelFormatError(f"{MANIFEST}: {key!r} is no {kind.__name__}")
+    keys = KEYS | {"training"} if "training" in manifest else KEYS
+    _check_object(manifest, keys, "", {"config": dict, "metadata": dict, "weights": list})
+    _check_names(manifest["weights"], "weights")
+    if "training" in manifest:
+        training = manifest["training"]
+        _check_object(
+            training, {"numbers", "arrays"}, "training: ", {"numbers": dict, "arrays": list}
+        )
+        _check_names(training["arrays"], "arrays")
+    return manifest
+
+
+def _check_object(value: Any, keys: set[str], where: str, types: dict[str, type]) -> None:
+    """Raise ModelFormatError unless an object of the manifest has these keys, so typed."""
+    found = sorted(value) if isinstance(value, dict) else type(value).__name__
+    if found != sorted(keys):
+        raise ModelFormatError(f"{MANIFEST}: {where}{sorted(keys)} are needed, and {found} came")
+    for key, kind in types.items():
+        if not isinstance(value[key], kind):
+            raise ModelFormatError(f"{MANIFEST}: {where}{key!r} is no {kind.__name__}")
+
+
+def _check_names(names: list[Any], key: str) -> None:
+    """Raise ModelFormatError unless a list of the manifest names arrays, each once."""
     for name in names:
         if not _sound_name(name):
             raise ModelFormatError(f"{MANIFEST}: {name!r} cannot name a weight")
     if len(set(names)) != len(names):
-        raise ModelFormatError(f"{MANIFEST}: 'weights' names one of them twice")
-    return config, metadata, names
+        raise ModelFormatError(f"{MANIFEST}: {key!r} names one of them twice")
 
 
 def _array(content: bytes, member: str) -> Array:

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lstm_ref.errors import ModelFormatError, UnsupportedError
-from lstm_ref.formats import ModelRecord, npz, read, write
+from lstm_ref.formats import ModelRecord, TrainingRecord, npz, read, write
 
 CONFIG = {"class_name": "Sequential", "config": {"name": "sequential", "layers": []}}
 METADATA = {"columns": ["temperature"], "note": "°C", "n": 3, "ok": True, "nothing": None}
@@ -40,9 +41,17 @@ def path(tmp_path) -> Path:
 
 def assert_equal_records(a: ModelRecord, b: ModelRecord) -> None:
     assert (a.config, a.metadata) == (b.config, b.metadata)
-    assert list(a.weights) == list(b.weights)  # the order, too
-    for name, array in a.weights.items():
-        np.testing.assert_array_equal(b.weights[name], array, strict=True)
+    assert_equal_arrays(a.weights, b.weights)
+    assert (a.training is None) == (b.training is None)
+    if a.training is not None:
+        assert a.training.numbers == b.training.numbers
+        assert_equal_arrays(a.training.arrays, b.training.arrays)
+
+
+def assert_equal_arrays(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
+    assert list(a) == list(b)  # the order, too
+    for name, array in a.items():
+        np.testing.assert_array_equal(b[name], array, strict=True)
 
 
 # What is written comes back.
@@ -61,6 +70,21 @@ def test_what_is_written_comes_back(tmp_path_factory, weights, name):
     record = ModelRecord({"name": name}, weights, {"list": [name, 1.5, None]})
     write(path, record)
     assert_equal_records(record, read(str(path)))
+
+
+def test_what_a_training_goes_on_from_comes_back(record, path):
+    arrays = {f"optimizer/velocity/{name}": w * w for name, w in record.weights.items()}
+    numbers = {"optimizer": {"iterations": 7}, "dropout": {"lstm": {"state": 2**120 + 1}}}
+    record = replace(record, training=TrainingRecord(arrays, numbers))
+    write(path, record)
+    assert_equal_records(record, read(path))
+
+
+def test_a_weight_cannot_pass_for_something_of_the_training(record, path):
+    weights = {"@training/w": np.zeros(2)}
+    with pytest.raises(ValueError, match="rename its layer"):
+        write(path, replace(record, weights=weights))
+    assert not path.exists()
 
 
 def test_numpy_opens_it_without_pickle(record, path):
@@ -242,6 +266,20 @@ BROKEN = {
     "name twice": (model({"weights": ["w", "w"]}), "names one of them twice"),
     "missing": (model({"weights": ["w", "v"]}), "the weight 'v' is missing"),
     "too many": (model({"weights": []}), "'w.npy' is in it, and model.json does not speak of it"),
+    "training null": (model({"training": None}), "training: .*NoneType came"),
+    "training keys": (model({"training": {"numbers": {}}}), "'arrays'.* are needed"),
+    "training numbers": (
+        model({"training": {"numbers": [], "arrays": []}}),
+        "'numbers' is no dict",
+    ),
+    "training path": (
+        model({"training": {"numbers": {}, "arrays": ["../v"]}}),
+        "'../v' cannot name a weight",
+    ),
+    "training missing": (
+        model({"training": {"numbers": {}, "arrays": ["v"]}}),
+        "the weight '@training/v' is missing",
+    ),
     "no array": (model(w=b"hello"), r"'w\.npy' is no \.npy array"),
     "version 2 array": (model(w=b"\x93NUMPY\x02\x00" + bytes(99)), "no .npy array of version 1.0"),
     "header": (model(w=npy_saying("{'descr': __import__('os')}")), "'w.npy' has a damaged header"),
