@@ -10,23 +10,19 @@ machine hits all of them. A figure is the median over the rounds.
 
 import os
 
-# One thread each. The libraries read these when they are imported; the kernels use one anyway.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+# One thread each. The libraries read these when they are imported.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LSTM_REF_THREADS"):
     os.environ[variable] = "1"
 
 import argparse
 import json
-import platform
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from side_by_side import duration, medians, present, print_surroundings, surroundings
 
 import lstm_ref as lr
 
@@ -178,19 +174,6 @@ CONTENDERS: dict[str, tuple[tuple[str, ...], Callable[[Problem], Run]]] = {
 }
 
 
-def present() -> list[str]:
-    """The contenders whose packages are installed; lstm_ref always is."""
-    return [name for name, (packages, _) in CONTENDERS.items() if all(map(installed, packages))]
-
-
-def installed(package: str) -> str | None:
-    """The package's version, None where it is absent."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def agree(case: Case, outputs: dict[str, np.ndarray]) -> None:
     """Raise AssertionError unless all contenders computed the same thing (time-first as well)."""
     ours = outputs["lstm_ref"]
@@ -207,69 +190,17 @@ def time_case(case: Case, names: list[str], repeats: int) -> dict[str, float]:
     p = problem(case)
     runs = {name: CONTENDERS[name][1](p) for name in names}
     agree(case, {name: run() for name, run in runs.items()})
-    calls = {name: calls_in_a_sample(run) for name, run in runs.items()}
-    samples: dict[str, list[float]] = {name: [] for name in names}
-    for round_ in range(repeats):
-        turn = round_ % len(names)
-        for name in names[turn:] + names[:turn]:
-            samples[name].append(seconds(runs[name], calls[name]) / calls[name])
-    return {name: statistics.median(values) for name, values in samples.items()}
+    return medians({name: repeated(run) for name, run in runs.items()}, repeats, SAMPLE)
 
 
-def calls_in_a_sample(run: Run) -> int:
-    """How many calls last ``SAMPLE`` seconds, found by doubling, which warms caches as well."""
-    calls = 1
-    while (elapsed := seconds(run, calls)) < SAMPLE / 2:
-        calls *= 2
-    return max(1, round(calls * SAMPLE / elapsed))
+def repeated(run: Run) -> Callable[[int], None]:
+    """The forward pass so many times, one after the other."""
 
+    def several(count: int) -> None:
+        for _ in range(count):
+            run()
 
-def seconds(run: Run, calls: int) -> float:
-    """The time of that many calls."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        run()
-    return time.perf_counter() - start
-
-
-def cpu() -> str:
-    """The processor's name, as far as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def surroundings() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    packages = ["numpy", "numba", *(name for name in CONTENDERS if name != "lstm_ref")]
-    return {
-        "cpu": cpu(),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "versions": {"lstm_ref": lr.__version__, **{name: installed(name) for name in packages}},
-    }
-
-
-def print_surroundings(about: dict[str, Any]) -> None:
-    """The lines above the table."""
-    versions = {"Python": about["python"], **about["versions"]}
-    there = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
-    print(f"{about['cpu']}, {about['cores']} cores, load {about['load']}, one thread each, float32")
-    print(there)
-    for name in CONTENDERS:
-        if name not in present():
-            print(f"{name} is not installed: no figures for it")
-    print()
-
-
-def duration(value: float) -> str:
-    """Three digits and the unit they need."""
-    unit, scale = ("µs", 1e6) if value < 1e-3 else ("ms", 1e3) if value < 1 else ("s", 1)
-    return f"{value * scale:.3g} {unit}"
+    return several
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -286,10 +217,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     cases = [Case(*map(int, text.split(","))) for text in arguments.case or ()] or CASES
 
-    names, about, rows = present(), surroundings(), []
+    names, rows = present(CONTENDERS), []
+    about = surroundings(["numpy", "numba", "onnxruntime", "torch"])
     with_lstm_ref(problem(Case(1, 1, 1, 1)))()  # compiles, the first time, and says so
     if not arguments.json:
-        print_surroundings(about)
+        print_surroundings(about, "one thread each, float32", CONTENDERS)
         header = "".join(f"{name:>13}" for name in names)
         print(f"{'B×T×D':<18}{header}{'GFLOP/s':>10}{'ratio':>8}")
     for case in cases:

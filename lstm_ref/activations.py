@@ -3,8 +3,8 @@
 Each function computes its activation of every number of an array, and may be given to a layer in
 place of its name: ``LSTM(4, activation=relu)``. An array of float32 or float64 keeps its dtype;
 anything else becomes `floatx`. What the functions do, and their derivatives, is written down in
-`lstm_ref.spec.activations`. Those of Keras that mix the units (softmax, log_softmax, glu,
-sparsemax) are refused by name.
+`lstm_ref.spec.activations`. Of those that mix the units there are softmax and log_softmax, over the
+last axis; only `Dense` and `Activation` take them. Keras' glu and sparsemax are refused by name.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lstm_ref.backend import activate
 from lstm_ref.checks import real_array
 from lstm_ref.conventions import Array
-from lstm_ref.errors import UnsupportedError
+from lstm_ref.errors import ShapeError, UnsupportedError
+from lstm_ref.layers.across_units import activated
 from lstm_ref.layers.base import refuse
 from lstm_ref.layers.session import floatx
 from lstm_ref.spec.activations import (
@@ -42,6 +42,7 @@ __all__ = [
     "leaky_relu",
     "linear",
     "log_sigmoid",
+    "log_softmax",
     "mish",
     "relu",
     "relu6",
@@ -50,6 +51,7 @@ __all__ = [
     "sigmoid",
     "silu",
     "soft_shrink",
+    "softmax",
     "softplus",
     "softsign",
     "sparse_plus",
@@ -79,7 +81,7 @@ def _activated(identifier: Any, x: Any) -> Array:
     """act(x), a new array."""
     keeps = isinstance(x, np.ndarray | np.floating) and x.dtype.kind == "f" and x.itemsize >= 4
     array = real_array(x, "x", None if keeps else np.dtype(floatx()))
-    return np.asarray(activate(activation_id(identifier), array))
+    return np.asarray(activated(activation_id(identifier, across_units=True), array))
 
 
 # Piecewise linear
@@ -271,6 +273,44 @@ def gelu(x: Any, approximate: bool = False) -> Array:
     return _activated("gelu", x)
 
 
+# Over the last axis
+
+
+@_named
+def softmax(x: Any, axis: int = -1) -> Array:
+    """``e^x / Σ e^x``: numbers that sum to 1.
+
+    Raises:
+        UnsupportedError: another axis than the last.
+        ShapeError: one number alone.
+    """
+    _check_axis("softmax", x, axis)
+    return _activated("softmax", x)
+
+
+@_named
+def log_softmax(x: Any, axis: int = -1) -> Array:
+    """The logarithm of `softmax`.
+
+    Raises:
+        UnsupportedError: another axis than the last.
+        ShapeError: one number alone.
+    """
+    _check_axis("log_softmax", x, axis)
+    return _activated("log_softmax", x)
+
+
+def _check_axis(name: str, x: Any, axis: Any) -> None:
+    axes = np.ndim(x)
+    if not axes:
+        raise ShapeError(f"{name} of one number: it goes along an axis, which is needed")
+    if isinstance(axis, bool) or axis not in (-1, axes - 1):
+        raise UnsupportedError(
+            f"{name}(axis={axis!r}) is not supported: it goes along the last axis, -1; move "
+            "another there with np.moveaxis"
+        )
+
+
 swish = silu
 hard_swish = hard_silu
 
@@ -292,7 +332,7 @@ def get(identifier: Any) -> Callable[..., Array]:
     name = ALIASES.get(identifier, identifier) if isinstance(identifier, str) else None
     if name in FUNCTIONS:
         return FUNCTIONS[name]
-    known = activation_id(identifier)
+    known = activation_id(identifier, across_units=True)
     if known in FUNCTIONS:  # None, or a name with its usual parameters
         return FUNCTIONS[str(known)]
     function = partial(_activated, known)

@@ -84,6 +84,7 @@ TWINS = {
     "activations": ("activate", "activation_derivative"),
     "lstm": ("lstm_forward", "lstm_backward"),
     "dense": ("dense_forward", "dense_backward"),
+    "softmax": ("softmax", "softmax_backward", "log_softmax", "log_softmax_backward"),
 }
 """The pairs: each function stands in ``spec`` and in ``kernels``, in modules of the same name."""
 
@@ -181,13 +182,17 @@ def lstm_forward(
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
-def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradients:
+def lstm_backward(
+    d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache, for_x: bool = True
+) -> LSTMGradients:
     """Backpropagation through time [EQ 7-14, 17, 18, 28-32], by the backend that made the cache.
 
     Args:
         d_hs: [B,T,P], gradients on the outputs, in the order of ``hs``; None for zeros.
         d_h, d_c: [B,P] and [B,H], gradients on the final state; None for zeros.
         cache: from ``lstm_forward(..., keep_cache=True)``.
+        for_x: also the gradient on x. Without, d_x is [B,0,D], and a part of the work is spared:
+            the first layer of a model that learns needs none.
 
     Raises:
         ShapeError, DTypeError: a gradient does not fit what it belongs to.
@@ -208,7 +213,8 @@ def lstm_backward(d_hs: Any, d_h: Any, d_c: Any, cache: LSTMCache) -> LSTMGradie
         None if d is None else shaped(real_array(d, name, dtype), shape, name, meaning)
         for d, name, shape, meaning in wanted
     )
-    gradients: LSTMGradients = twins(cache.backend, "lstm").lstm_backward(d_hs, d_h, d_c, cache)
+    core = twins(cache.backend, "lstm")
+    gradients: LSTMGradients = core.lstm_backward(d_hs, d_h, d_c, cache, for_x)
     return gradients
 
 
@@ -292,6 +298,38 @@ def activation_derivative(
     """da/dz, number by number, given z and a = act(z)."""
     core = twins(resolve(backend, z.dtype), "activations")
     result: Array = core.activation_derivative(activation, z, a)
+    return result
+
+
+@np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
+def softmax(z: Array, backend: Backend = "auto") -> Array:
+    """Probabilities of z[..., K] that sum to 1 over the last axis, of z's dtype [EQ 33]."""
+    core = twins(resolve(backend, z.dtype), "softmax")
+    result: Array = core.softmax(np.ascontiguousarray(z))
+    return result
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def softmax_backward(d_a: Array, a: Array, backend: Backend = "auto") -> Array:
+    """The gradient on a, which is softmax(z), becomes that on z [EQ 34]."""
+    core = twins(resolve(backend, a.dtype), "softmax")
+    result: Array = core.softmax_backward(*map(np.ascontiguousarray, (d_a, a)))
+    return result
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def log_softmax(z: Array, backend: Backend = "auto") -> Array:
+    """The logarithm of `softmax`, also where that rounds to 0 [EQ 35]."""
+    core = twins(resolve(backend, z.dtype), "softmax")
+    result: Array = core.log_softmax(np.ascontiguousarray(z))
+    return result
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def log_softmax_backward(d_a: Array, a: Array, backend: Backend = "auto") -> Array:
+    """The gradient on a, which is log_softmax(z), becomes that on z [EQ 36]."""
+    core = twins(resolve(backend, a.dtype), "softmax")
+    result: Array = core.log_softmax_backward(*map(np.ascontiguousarray, (d_a, a)))
     return result
 
 

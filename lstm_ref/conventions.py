@@ -160,5 +160,16 @@ EQUATIONS: dict[int, Equation] = {
         r"\partial W \mathrel{+}= (s \odot x_t)^\top \partial z, \quad "
         r"\partial U \mathrel{+}= (r \odot h_{t-1})^\top \partial z",
     ),
+    # Classes: what the outputs of a time step become, and back.
+    33: Equation("softmax", r"a = \frac{e^z}{\sum_K e^z}"),
+    34: Equation(
+        "softmax",
+        r"\partial z = a \odot \left(\partial a - \textstyle\sum_K \partial a \odot a\right)",
+    ),
+    35: Equation("logarithm of softmax", r"a = z - \ln \textstyle\sum_K e^z"),
+    36: Equation(
+        "logarithm of softmax",
+        r"\partial z = \partial a - e^a \textstyle\sum_K \partial a",
+    ),
 }
 """Every equation of the library. ``[EQ n]`` in docs, spec and kernels refers to this table."""

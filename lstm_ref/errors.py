@@ -5,7 +5,14 @@ built-in classes that Keras, PyTorch and NumPy raise in the same places, so code
 those keeps working.
 """
 
-__all__ = ["DTypeError", "MissingExtraError", "ModelFormatError", "ShapeError", "UnsupportedError"]
+__all__ = [
+    "DTypeError",
+    "MissingExtraError",
+    "ModelFormatError",
+    "NonFiniteError",
+    "ShapeError",
+    "UnsupportedError",
+]
 
 
 class ShapeError(ValueError):
@@ -22,6 +29,18 @@ class UnsupportedError(ValueError):
 
 class ModelFormatError(ValueError):
     """A model file is broken, truncated or hostile: the message says what is wrong, and where."""
+
+
+class NonFiniteError(ValueError):
+    """A training has come to NaN: the message names the first number that is not finite, and why.
+
+    Attributes:
+        origin: that place as a record, a `lstm_ref.training.diagnosis.Origin`; or a sentence.
+    """
+
+    def __init__(self, origin: object) -> None:
+        super().__init__(str(origin))
+        self.origin = origin
 
 
 class MissingExtraError(ImportError):

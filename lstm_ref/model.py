@@ -1,24 +1,26 @@
 """A row of layers that learns, predicts and is saved. Keras: ``keras.Sequential``."""
 
+import errno
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
 from lstm_ref import formats
-from lstm_ref.errors import ModelFormatError, UnsupportedError
-from lstm_ref.formats import ModelRecord
+from lstm_ref.conventions import Array
+from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
+from lstm_ref.formats import ModelRecord, TrainingRecord
 from lstm_ref.layers import Layer
 from lstm_ref.layers import summary as tables
 from lstm_ref.layers.base import refuse
 from lstm_ref.layers.registry import deserialize, serialize
 from lstm_ref.layers.session import auto_name, floatx
-from lstm_ref.layers.stack import Stack
-from lstm_ref.training import losses, metrics, optimizers
+from lstm_ref.training import bptt, losses, metrics, optimizers
 from lstm_ref.training.trainer import Trainer
 
 
-class Sequential(Stack, Trainer):
+class Sequential(Trainer):
     """A model whose layers read each other's output, first to last.
 
     With an `Input`, or an ``input_shape`` on the first layer, the weights exist at once; without,
@@ -39,8 +41,7 @@ class Sequential(Stack, Trainer):
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
-        Trainer.__init__(self)
-        Stack.__init__(self, layers or (), auto_name("Sequential") if name is None else str(name))
+        super().__init__(layers or (), auto_name("Sequential") if name is None else str(name))
         self.metadata: dict[str, Any] = {}
         if not trainable:
             self.trainable = False
@@ -119,24 +120,34 @@ class Sequential(Stack, Trainer):
         """
         return cls([deserialize(entry) for entry in config["layers"]], name=config["name"])
 
-    def to_record(self) -> ModelRecord:
+    def to_record(self, include_optimizer: bool = True) -> ModelRecord:
         """The model as a plain record, the form in which every file format takes it.
+
+        Args:
+            include_optimizer: with what a training goes on from, where the model was trained.
 
         Raises:
             ValueError: the model has no weights yet.
         """
-        if not self.built:
-            raise ValueError(
-                f"the model {self.name!r} has no weights to save yet: build it, or train it"
-            )
+        weights = self._saved_weights()
         config = {
             "class_name": "Sequential",
             "config": self.get_config(),
             "compile": self._compile_config(),
             "build_input_shape": list(self.input_shape),
         }
-        weights = {name: weight.copy() for name, weight in self.named_weights().items()}
-        return ModelRecord(config=config, weights=weights, metadata=dict(self.metadata))
+        training = None
+        if include_optimizer and self.optimizer is not None and self.optimizer.built:
+            state = self.training_state(states=False)
+            training = TrainingRecord(state.arrays, state.numbers)
+        return ModelRecord(config, weights, dict(self.metadata), training)
+
+    def _saved_weights(self) -> dict[str, Array]:
+        if not self.built:
+            raise ValueError(
+                f"the model {self.name!r} has no weights to save yet: build it, or train it"
+            )
+        return {name: weight.copy() for name, weight in self.named_weights().items()}
 
     def _compile_config(self) -> dict[str, Any] | None:
         if self.optimizer is None:
@@ -146,6 +157,7 @@ class Sequential(Stack, Trainer):
             "loss": None if self.loss is None else losses.serialize(self.loss),
             "metrics": [metrics.serialize(m) for m in self.report.metrics],
             "weighted_metrics": [metrics.serialize(m) for m in self.report.weighted_metrics],
+            "bptt": bptt.serialize(self.bptt),
         }
 
     @classmethod
@@ -156,6 +168,11 @@ class Sequential(Stack, Trainer):
             UnsupportedError: a layer, optimizer, loss or metric that is not there, by name.
             ModelFormatError: a record that contradicts itself.
         """
+        if record.config == WEIGHTS_ALONE:
+            raise UnsupportedError(
+                "the file holds weights alone, as save_weights writes them: build the model, and "
+                "give the file to its load_weights"
+            )
         try:
             config = dict(record.config)
             if config["class_name"] != "Sequential":
@@ -168,6 +185,8 @@ class Sequential(Stack, Trainer):
             model.load_named_weights(tuple(config["build_input_shape"]), record.weights)
             if (compiled := config.get("compile")) is not None:
                 model.compile(**compiled)
+            if (training := record.training) is not None:
+                model.restore_training_state(training.arrays, training.numbers)
         except (ModelFormatError, UnsupportedError):
             raise
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -177,17 +196,74 @@ class Sequential(Stack, Trainer):
         model.metadata = dict(record.metadata)
         return model
 
-    def save(self, path: str | Path) -> None:
+    def save(
+        self, path: str | Path, overwrite: bool = True, include_optimizer: bool = True
+    ) -> None:
         """Write the model to one file, whole or not at all; the suffix says the format.
 
-        The layers, their weights, what `compile` was told and `metadata` are kept; the state of
-        the optimizer and of stateful layers is not.
+        The layers, their weights, what `compile` was told and `metadata` are kept, and so is what
+        ``fit(initial_epoch=...)`` needs to go on as if it had never stopped: the memory of the
+        optimizer, the seed of the shuffling and the generators of dropout. The state of stateful
+        layers is not, as in Keras.
+
+        Args:
+            path: of the file.
+            overwrite: replace a file that is there.
+            include_optimizer: False leaves out what only training needs, about two thirds of the
+                file after a training with Adam.
 
         Raises:
             UnsupportedError: a suffix of a format that is not there.
+            FileExistsError: there is a file, and `overwrite` is False.
             ValueError: the model has no weights yet.
         """
-        formats.write(path, self.to_record())
+        self._write(path, overwrite, self.to_record(include_optimizer))
+
+    def save_weights(self, path: str | Path, overwrite: bool = True) -> None:
+        """Write the weights alone to one file, ``"name.weights.npz"``, whole or not at all.
+
+        Raises:
+            UnsupportedError, FileExistsError, ValueError: as `save`.
+        """
+        self._write(path, overwrite, ModelRecord(WEIGHTS_ALONE, self._saved_weights()))
+
+    @staticmethod
+    def _write(path: str | Path, overwrite: bool, record: ModelRecord) -> None:
+        if not overwrite and Path(path).exists():
+            raise FileExistsError(errno.EEXIST, "there is a file already", str(path))
+        formats.write(path, record)
+
+    def load_weights(self, path: str | Path) -> None:
+        """Take over the weights in a file of `save_weights` or `save`, in their order.
+
+        The names of layers may differ, as they do between two models that count up "lstm",
+        "lstm_1"; the weights must be the same ones, of the same shapes.
+
+        Raises:
+            ShapeError: they are not.
+            ModelFormatError, UnsupportedError: as `load_model`.
+        """
+        weights, own = formats.read(path).weights, self.named_weights()
+        for given, needed in zip_longest(weights.items(), own.items()):
+            if given is None or needed is None or _kind(*given) != _kind(*needed):
+                came, needs = (
+                    "no more weights" if pair is None else f"{pair[0]} of shape {pair[1].shape}"
+                    for pair in (given, needed)
+                )
+                raise ShapeError(
+                    f"{path} has {came}, where the model {self.name!r} has {needs}: load_weights "
+                    "takes the file of a model with the same layers, and a model that is built"
+                )
+        self.set_weights(list(weights.values()))
+
+
+def _kind(name: str, weight: Array) -> tuple[str, tuple[int, ...]]:
+    """What must be the same of a weight, its layer's name apart."""
+    return name.rpartition("/")[2], weight.shape
+
+
+WEIGHTS_ALONE = {"class_name": "weights"}
+"""The configuration in a file without a model."""
 
 
 def load_model(path: str | Path) -> Sequential:

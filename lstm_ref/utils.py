@@ -1,6 +1,8 @@
-"""``keras.utils``: padding, the random seed, and the names of layers."""
+"""``keras.utils``: padding, classes as columns, batches, the random seed, and layers' names."""
 
 from lstm_ref.layers.session import clear_session, set_random_seed
 from lstm_ref.sequences import pad_sequences
+from lstm_ref.training.feeds import PyDataset
+from lstm_ref.training.labels import to_categorical
 
-__all__ = ["clear_session", "pad_sequences", "set_random_seed"]
+__all__ = ["PyDataset", "clear_session", "pad_sequences", "set_random_seed", "to_categorical"]

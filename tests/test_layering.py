@@ -37,6 +37,7 @@ ROOMS = {
     "plots": "pictures of what a model does",
     # Keras' import paths: names re-exported from the rooms above, so that only imports change.
     "activations": "Keras' import path",
+    "callbacks": "Keras' import path",
     "config": "Keras' import path",
     "constraints": "Keras' import path",
     "initializers": "Keras' import path",

@@ -260,8 +260,30 @@ MISTAKES = [
         twins(),
     ),
     Mistake(
-        "kernel: the two halves of the state confused", LOOPS, "at(xh, (1 - t % 2) * copies",
-        "at(xh, (t % 2) * copies", twins(mask="none"),
+        "kernel: the slots of the states confused", LOOPS,
+        "now, after = t % slots, (t + 1) % slots", "now, after = t % slots, t % slots",
+        twins(mask="none"),
+    ),
+    Mistake(
+        "kernel: the cell state forgotten on a masked step", LOOPS,
+        "copy_vector(c_next, c_at, c_t, c_at)", "copy_vector(c_next, c_at, c_new, new)", twins(),
+    ),
+    Mistake(
+        "kernel: the way back a step too late", LOOPS,
+        "at(c, (row + B) * H_padded), at(c, row * H_padded)",
+        "at(c, row * H_padded), at(c, row * H_padded)", twins(mask="none"),
+    ),
+    Mistake(
+        "kernel: the weight of the bias is not 1", LOOPS, "row[0] = real(row[0], 1.0)",
+        "row[0] = real(row[0], 1.5)", twins(mask="none"),
+    ),
+    Mistake(
+        "kernel: one gate's weights in all panels", "kernels/loops/packing.py",
+        "(v * group + n * width) * column", "(n * width) * column", twins(mask="none"),
+    ),
+    Mistake(
+        "kernel: columns for rows in a panel", "kernels/loops/packing.py",
+        "source[k * row + u * column]", "source[k * row + u]", twins(mask="none"),
     ),
     Mistake(
         "kernel: the last unit of a panel forgotten", LOOPS,

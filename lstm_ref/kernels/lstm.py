@@ -4,13 +4,14 @@ The equations themselves are in ``loops.lstm``, tagged as in the specification; 
 are laid out for them.
 """
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array, split_gates
-from lstm_ref.kernels import runtime
+from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.activations import activate, code, parameters
 from lstm_ref.kernels.geometry import PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.packing import (
@@ -21,7 +22,6 @@ from lstm_ref.kernels.packing import (
     panel_vectors,
 )
 from lstm_ref.kernels.product import pad_columns, product, sum_of_outer_products, sum_of_rows
-from lstm_ref.spec.lstm import before_each_step
 from lstm_ref.spec.parameters import (
     Dropout,
     LSTMCache,
@@ -30,9 +30,29 @@ from lstm_ref.spec.parameters import (
     LSTMOutput,
     LSTMParams,
 )
+from lstm_ref.threads import shares
 
 NOTHING = 0
 """Stands for a buffer that is not read: no address."""
+
+
+CELL_TERMS = 25
+"""What the cell's update takes beside the products: about as long as so many more terms of z."""
+
+
+@dataclass(frozen=True)
+class LoopsCache(LSTMCache):
+    """What the loops wrote and read again; the arrays of `LSTMCache` are views of it.
+
+    The time axis comes first, so that what a step writes lies together.
+
+    Attributes:
+        xh: [copies,T+1,B,1+D+P_padded]: 1, x_t, h_{t-1}, the last two as the gates see them.
+        cells: [T+1,B,H_padded], c_0 first.
+    """
+
+    xh: Array = field(kw_only=True)
+    cells: Array = field(kw_only=True)
 
 
 def lstm_forward(
@@ -49,34 +69,35 @@ def lstm_forward(
     B, T, D = x.shape
     H, P, dtype, L = params.units, params.outputs, x.dtype, lanes(x)
     if mask is not None:
-        x = np.where(mask[:, :, None], x, 0).astype(dtype)
+        x = np.where(mask[:, :, None], x, dtype.type(0))
     if config.go_backwards:
         x, mask = x[:, ::-1], None if mask is None else mask[:, ::-1]
     x = np.ascontiguousarray(x)
     x_seen, factors = dropped(x, dropout, P)
     copies, P_padded, H_padded = len(x_seen), padded(P, L), padded(H, L)
+    slots = T + 1 if keep_cache else 2  # of states: all of them, or two in turns
 
-    xh = np.zeros((2, copies, B, D + P_padded), dtype)  # what the gates see, in turns
-    c = np.zeros((B, H_padded), dtype)
-    h, h_last = None, xh[T % 2, 0, :, D : D + P]
-    if h0 is not None:
-        xh[0, ..., D : D + P] = h0
-    if factors is not None:
-        h = xh[0, 0, :, D:].copy()  # the state is not what the gates see of it
-        h_last = h[:, :P]
+    xh = memory.empty((copies, slots, B, 1 + D + P_padded), dtype)  # what the gates see
+    c = first_slot_of((slots, B, H_padded), c0, dtype)
+    h = None
+    if factors is None:
+        put(h0, xh[:, 0, :, 1 + D :])
+        h_states = xh[0, :, :, 1 + D : 1 + D + P]
+    else:
+        h = first_slot_of((slots, B, P_padded), h0, dtype)  # not what the gates see of it
+        h_states = h[:, :, :P]
         factors = padded_to(factors, P_padded)
-        xh[0, ..., D:] *= factors
-    if c0 is not None:
-        c[:, :H] = c0
+        np.multiply(factors, h[0], out=xh[:, 0, :, 1 + D :])
     hs = np.empty((B, T, P), dtype)
-    z = gates = h_states = c_states = None
+    z = gates = None
     if keep_cache:
-        z, gates = np.empty((B, T, 4 * H), dtype), np.empty((B, T, 4 * H), dtype)
-        h_states, c_states = np.empty((B, T, P), dtype), np.empty((B, T, H), dtype)
+        z, gates = (memory.empty((T, B, len(GATES) * H), dtype) for _ in range(2))
     packed = lstm_panels(params)
     width = packed.projection_vectors * L
+    blocks = shares(B, TILE_ROWS, work(B, T, D, params))
 
-    runtime.kernel("lstm_forward", dtype)(
+    runtime.kernel("lstm_forward", dtype).over_rows(
+        blocks,
         x=x_seen,
         mask=given(mask),
         panels=packed.weights,
@@ -89,44 +110,61 @@ def lstm_forward(
         c=c,
         q=NOTHING if params.projection is None else np.empty((B, H_padded), dtype),
         qR=NOTHING if params.projection is None else np.empty((B, padded(P, width)), dtype),
-        xW=np.empty((B, STEPS, 4 * H_padded), dtype) if B < TILE_ROWS else NOTHING,
+        xW=np.empty((B, STEPS, 4 * H_padded), dtype) if ahead(blocks) else NOTHING,
         hs=hs,
         z_cache=given(z),
         gates_cache=given(gates),
-        h_cache=given(h_states),
-        c_cache=given(c_states),
         B=B,
         T=T,
         D=D,
         H=H,
         P=P,
+        slots=slots,
         copies=copies,
         projection_vectors=packed.projection_vectors,
         keep_cache=int(keep_cache),
         **options(params, config, mask, factors, dtype),
     )
-    h_final, c_final = h_last.copy(), c[:, :H].copy()
-    if z is None or gates is None or h_states is None or c_states is None:
+    h_final, c_final = h_states[T % slots].copy(), c[T % slots, :, :H].copy()
+    if z is None or gates is None:
         return LSTMOutput(hs, h_final, c_final)
-    first_h, first_c = (np.zeros((B, n), dtype) if s is None else s for s, n in ((h0, P), (c0, H)))
-    cache = LSTMCache(
-        params, config, x, mask, first_h, first_c, z, gates, h_states, c_states, dropout, "numba"
+    c_states, rows_first = c[:, :, :H], (1, 0, 2)
+    cache = LoopsCache(
+        params,
+        config,
+        x,
+        mask,
+        h0=h_states[0],
+        c0=c_states[0],
+        z=z.transpose(rows_first),
+        gates=gates.transpose(rows_first),
+        h=h_states[1:].transpose(rows_first),
+        c=c_states[1:].transpose(rows_first),
+        dropout=dropout,
+        backend="numba",
+        xh=xh,
+        cells=c,
     )
     return LSTMOutput(hs, h_final, c_final, cache)
 
 
 def lstm_backward(
-    d_hs: Array | None, d_h: Array | None, d_c: Array | None, cache: LSTMCache
+    d_hs: Array | None,
+    d_h: Array | None,
+    d_c: Array | None,
+    cache: LSTMCache,
+    for_x: bool = True,
 ) -> LSTMGradients:
     """Backpropagation through time; arguments and results as in ``spec.lstm``."""
-    params, config, x, mask = cache.params, cache.config, cache.x, cache.mask
-    B, T, D = x.shape
-    H, P, dtype, L = params.units, params.outputs, x.dtype, lanes(x)
+    assert isinstance(cache, LoopsCache)
+    params, config, mask = cache.params, cache.config, cache.mask
+    B, T, D = cache.x.shape
+    H, P, dtype, L = params.units, params.outputs, cache.x.dtype, lanes(cache.x)
     width = PANEL_VECTORS * L
     P_wide, z_width = padded(P, width), padded(len(GATES) * H, width)
     R = params.projection
     vectors = panel_vectors(H, L)  # of the panels of Rᵀ
-    x_seen, factors = dropped(x, cache.dropout, P)
+    copies, (_, factors) = len(cache.xh), dropped(cache.x, cache.dropout, P)
     if factors is not None:
         factors = padded_to(factors, P_wide)
 
@@ -135,55 +173,81 @@ def lstm_backward(
         carried_h[:, :P] = d_h
     if d_c is not None:
         carried_c[:] = d_c
-    d_z = np.zeros((B, T, z_width), dtype)
-    d_h_all = None if R is None else np.zeros((B, T, P), dtype)
-    c_prev = before_each_step(cache.c0, cache.c)
+    d_z = memory.empty((T, B, z_width), dtype)
+    d_h_all = None if R is None else np.empty((T, B, P), dtype)
+    time_first = (1, 0, 2)
 
-    runtime.kernel("lstm_backward", dtype)(
-        d_hs=np.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
+    runtime.kernel("lstm_backward", dtype).over_rows(
+        shares(B, TILE_ROWS, work(B, T, 0, params)),
+        d_hs=memory.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=given(mask),
         panels=column_panels(params.recurrent_kernel.T, PANEL_VECTORS),
         peepholes=given(params.peephole),
         projection=NOTHING if R is None else column_panels(R.T, vectors),
         factors=given(factors),
-        z=cache.z,
-        gates=cache.gates,
-        c_prev=c_prev,
-        c=cache.c,
+        z=given(cache.z.transpose(time_first)),
+        gates=given(cache.gates.transpose(time_first)),
+        c=cache.cells,
         d_h=carried_h,
         d_c=carried_c,
         d_y=np.zeros((B, P), dtype),
         d_z=d_z,
         d_h_all=given(d_h_all),
         d_q=np.empty((B, padded(H, vectors * L)), dtype),
-        a=np.empty(H, dtype),
+        a=np.empty((B, H), dtype),
         work=np.empty((B, P_wide), dtype),
         B=B,
         T=T,
         H=H,
         P=P,
-        copies=len(x_seen),
+        copies=copies,
         projection_vectors=vectors,
         **options(params, config, mask, factors, dtype),
     )
 
-    h_prev = before_each_step(cache.h0, cache.h)
-    s, r = (None, None) if cache.dropout is None else (cache.dropout.x, cache.dropout.h)
-    d_z_rows = d_z.reshape(B * T, z_width)
-    d_x = out_of_gates(d_z_rows, s, params.kernel, (B, T, D))  # [EQ 13, 32]
+    d_z_rows = d_z.reshape(T * B, z_width)
+    d_x = np.empty((0, B, D), dtype)
+    if for_x:
+        d_x = out_of_gates(d_z_rows, cache.dropout, params.kernel, (T, B, D))  # [EQ 13, 32]
+    d_weights = weights_gradient(cache.xh, d_z_rows, T, D, params)  # [EQ 14, 32]
+    c_prev, c = cache.cells[:T, :, :H], cache.cells[1:, :, :H]
     return LSTMGradients(
-        d_x=d_x[:, ::-1] if config.go_backwards else d_x,
-        d_kernel=weights_gradient(x, s, d_z_rows, H),  # [EQ 14, 32]
-        d_recurrent_kernel=weights_gradient(h_prev, r, d_z_rows, H),  # [EQ 14, 32]
-        d_bias=None if params.bias is None else sum_of_rows(d_z_rows, 4 * H),  # [EQ 14]
+        d_x=(d_x[::-1] if config.go_backwards else d_x).transpose(time_first),
+        d_kernel=d_weights[1 : 1 + D],
+        d_recurrent_kernel=d_weights[1 + D :],
+        d_bias=None if params.bias is None else d_weights[0],
         d_h0=carried_h[:, :P].copy(),
         d_c0=carried_c,
-        d_peephole=None if params.peephole is None else peephole_gradient(d_z, c_prev, cache.c),
+        d_peephole=None if params.peephole is None else peephole_gradient(d_z, c_prev, c),
         d_projection=None if d_h_all is None else projection_gradient(cache, d_h_all),
     )
 
 
 # What the two passes hand to the loops alike.
+
+
+def work(B: int, T: int, D: int, params: LSTMParams) -> float:
+    """Additions and multiplications of one pass, for the threads to share."""
+    return 2.0 * B * T * len(GATES) * params.units * (D + params.outputs + CELL_TERMS)
+
+
+def ahead(blocks: list[tuple[int, int]]) -> bool:
+    """Whether a block has so few rows that the loops take x W for several steps at once."""
+    return any(end - first < TILE_ROWS for first, end in blocks)
+
+
+def first_slot_of(shape: tuple[int, int, int], state: Array | None, dtype: np.dtype[Any]) -> Array:
+    """Slots for the states of a sequence, the initial one in the first; the others are empty."""
+    slots = memory.empty(shape, dtype)
+    put(state, slots[0])
+    return slots
+
+
+def put(state: Array | None, place: Array) -> None:
+    """The initial state goes to its place, which is wider; None and the rest are zeros."""
+    place[...] = 0
+    if state is not None:
+        place[..., : state.shape[-1]] = state
 
 
 def options(
@@ -254,51 +318,50 @@ def given(buffer: Array | None) -> Array | int:
 
 
 def out_of_gates(
-    d_z: Array, factors: Array | None, weights: Array, shape: tuple[int, ...]
+    d_z: Array, dropout: Dropout | None, weights: Array, shape: tuple[int, ...]
 ) -> Array:
-    """The gradient on z, rows of [4H], becomes that on x[B,T,D]."""
-    d_z = d_z[:, : weights.shape[1]]
+    """The gradient on z, rows of [4H in whole panels], becomes that on x[T,B,D]."""
+    factors = None if dropout is None else dropout.x
     if factors is None or factors.ndim == 2:
         d_x = product(d_z, weights.T).reshape(shape)  # [EQ 13]
-        return d_x if factors is None else d_x * factors[:, None]  # [EQ 32]
+        return d_x if factors is None else d_x * factors  # [EQ 32]
     d_x = np.zeros(shape, d_z.dtype)
-    each = zip(factors, split_gates(d_z), split_gates(weights), strict=True)
+    each = zip(factors, split_gates(d_z[:, : weights.shape[1]]), split_gates(weights), strict=True)
     for s, d_z_n, weights_n in each:
-        d_x += s[:, None] * product(d_z_n, weights_n.T).reshape(shape)  # [EQ 32]
+        d_x += s * product(d_z_n, weights_n.T).reshape(shape)  # [EQ 32]
     return d_x
 
 
-def weights_gradient(v: Array, factors: Array | None, d_z: Array, H: int) -> Array:
-    """v[B,T,D] and the gradient on z, rows of [4H] in whole panels, become that on the weights."""
-    B, T, D = v.shape
-    if factors is None or factors.ndim == 2:
-        seen = v if factors is None else v * factors[:, None]  # [EQ 32]
-        return sum_of_outer_products(seen.reshape(B * T, D), d_z, len(GATES) * H)  # [EQ 14]
-    d_weights = np.empty((D, len(GATES) * H), v.dtype)
-    each = zip(factors, split_gates(d_z[:, : len(GATES) * H]), split_gates(d_weights), strict=True)
-    for s, d_z_n, d_weights_n in each:
-        seen = (v * s[:, None]).reshape(B * T, D)
+def weights_gradient(xh: Array, d_z: Array, T: int, D: int, params: LSTMParams) -> Array:
+    """What the gates saw and the gradient on z become that on b, W and U, one above the other."""
+    H, rows = params.units, 1 + D + params.outputs
+    seen = [copy[:T].reshape(len(d_z), xh.shape[-1]) for copy in xh]
+    if len(seen) == 1:
+        return sum_of_outer_products(seen[0], d_z, len(GATES) * H, rows=rows)  # [EQ 14]
+    d_weights = np.empty((rows, len(GATES) * H), xh.dtype)
+    each = zip(seen, split_gates(d_z[:, : len(GATES) * H]), split_gates(d_weights), strict=True)
+    for seen_n, d_z_n, d_weights_n in each:
         d_z_panels, vectors = pad_columns(d_z_n)
-        d_weights_n[:] = sum_of_outer_products(seen, d_z_panels, H, vectors)  # [EQ 32]
+        d_weights_n[:] = sum_of_outer_products(seen_n, d_z_panels, H, vectors, rows)  # [EQ 32]
     return d_weights
 
 
 def peephole_gradient(d_z: Array, c_prev: Array, c: Array) -> Array:
     """The gradient on p[3H], from those on z and the cell states around each step [EQ 31]."""
-    B, T, H = c.shape
+    T, B, H = c.shape
     d_z_i, d_z_f, _, d_z_o = split_gates(d_z[..., : len(GATES) * H])
-    terms = np.empty((B, T, len(PEEPHOLE_GATES), H), c.dtype)
+    terms = np.empty((T, B, len(PEEPHOLE_GATES), H), c.dtype)
     for n, (d_z_n, state) in enumerate(((d_z_i, c_prev), (d_z_f, c_prev), (d_z_o, c))):
         np.multiply(d_z_n, state, out=terms[:, :, n])
-    rows, vectors = pad_columns(terms.reshape(B * T, len(PEEPHOLE_GATES) * H))
+    rows, vectors = pad_columns(terms.reshape(T * B, len(PEEPHOLE_GATES) * H))
     return sum_of_rows(rows, len(PEEPHOLE_GATES) * H, vectors)
 
 
-def projection_gradient(cache: LSTMCache, d_h_all: Array) -> Array:
-    """The gradient on R[H,P], from that on each h_t [EQ 28]."""
-    B, T, H = cache.c.shape
-    P = d_h_all.shape[-1]
-    _, _, _, o = split_gates(cache.gates)
-    q = o * activate(cache.config.activation_of_output, cache.c)  # [EQ 27]
-    rows, vectors = pad_columns(d_h_all.reshape(B * T, P))
-    return sum_of_outer_products(q.reshape(B * T, H), rows, P, vectors)
+def projection_gradient(cache: LoopsCache, d_h_all: Array) -> Array:
+    """The gradient on R[H,P], from that on each h_t, [T,B,P] [EQ 28]."""
+    T, B, P = d_h_all.shape
+    H = cache.params.units
+    _, _, _, o = split_gates(cache.gates.transpose(1, 0, 2))
+    q = o * activate(cache.config.activation_of_output, cache.cells[1:, :, :H])  # [EQ 27]
+    rows, vectors = pad_columns(d_h_all.reshape(T * B, P))
+    return sum_of_outer_products(q.reshape(T * B, H), rows, P, vectors)

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array
+from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.geometry import PANEL_VECTORS, VECTOR_BYTES
 from lstm_ref.spec.parameters import FixedLSTMParams, LSTMParams
 
@@ -25,14 +26,37 @@ def padded(columns: int, width: int) -> int:
     return math.ceil(columns / width) * width
 
 
-def gate_panels(weights: Array) -> Array:
-    """[K,4H] → [H_padded/L, K, 4, L]: the i, f, g, o columns of L units side by side."""
-    L = lanes(weights)
-    K, H = weights.shape[0], weights.shape[1] // len(GATES)
-    panels = padded(H, L) // L
-    whole = np.zeros((K, len(GATES), panels * L), weights.dtype)
-    whole[:, :, :H] = weights.reshape(K, len(GATES), H)
-    return aligned(whole.reshape(K, len(GATES), panels, L).transpose(2, 0, 1, 3))
+def gate_panels(*weights: Array) -> Array:
+    """[K,4H], one above the other → [H_padded/L, ΣK, 4, L]: i, f, g, o of L units side by side."""
+    L, H = lanes(weights[0]), weights[0].shape[1] // len(GATES)
+    K = sum(len(w) for w in weights)
+    panels = memory.empty((padded(H, L) // L, K, len(GATES), L), weights[0].dtype)
+    rows = 0
+    for matrix in weights:
+        pack(matrix, panels, rows, columns=H, width=L, groups=len(GATES))
+        rows += len(matrix)
+    return panels
+
+
+def column_panels(matrix: Array, vectors: int) -> Array:
+    """[K,N] → [N_padded/width, K, width], width being ``vectors`` of L columns."""
+    width = vectors * lanes(matrix)
+    K, N = matrix.shape
+    panels = memory.empty((padded(N, width) // width, K, width), matrix.dtype)
+    pack(matrix, panels, 0, columns=N, width=width, groups=1)
+    return panels
+
+
+def pack(matrix: Array, panels: Array, first: int, columns: int, width: int, groups: int) -> None:
+    """Lay a matrix out in the rows of the panels from the ``first`` on."""
+    source, row, column = matrix, matrix.shape[1], 1
+    if matrix.flags.f_contiguous and not matrix.flags.c_contiguous:
+        source, row, column = matrix.T, 1, matrix.shape[0]
+    runtime.kernel("pack_panels", matrix.dtype)(
+        panels=panels, first=first * groups * width, panel_size=math.prod(panels.shape[1:]),
+        panel_count=len(panels), matrix=np.ascontiguousarray(source), K=len(matrix), row=row,
+        column=column, columns=columns, width=width, groups=groups, group=columns,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,7 @@ def lstm_panels(params: LSTMParams) -> LSTMPanels:
         bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
         vectors = panel_vectors(params.outputs, L)
         found = LSTMPanels(
-            weights=gate_panels(np.concatenate([kernel, params.recurrent_kernel])),
+            weights=gate_panels(kernel, params.recurrent_kernel),
             bias=gate_panels(bias[None]),
             peephole=None if p is None else column_panels(p.reshape(len(PEEPHOLE_GATES), -1), 1),
             projection=None if R is None else column_panels(R, vectors),
@@ -81,22 +105,3 @@ _packed: WeakKeyDictionary[LSTMParams, LSTMPanels] = WeakKeyDictionary()
 def panel_vectors(columns: int, L: int) -> int:
     """How many vectors wide the panels of a result with so many columns are: 4, or 1 if narrow."""
     return PANEL_VECTORS if columns > 2 * L else 1
-
-
-def column_panels(matrix: Array, vectors: int) -> Array:
-    """[K,N] → [N_padded/width, K, width], width being ``vectors`` of L columns."""
-    width = vectors * lanes(matrix)
-    K, N = matrix.shape
-    panels = padded(N, width) // width
-    whole = np.zeros((K, panels * width), matrix.dtype)
-    whole[:, :N] = matrix
-    return aligned(whole.reshape(K, panels, width).transpose(1, 0, 2))
-
-
-def aligned(array: Array) -> Array:
-    """A contiguous copy whose every vector lies in one line of the cache, not across two."""
-    memory = np.empty(array.nbytes + VECTOR_BYTES, np.uint8)
-    start = -memory.ctypes.data % VECTOR_BYTES
-    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy

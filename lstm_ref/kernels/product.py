@@ -3,24 +3,29 @@
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.kernels import runtime
-from lstm_ref.kernels.geometry import PANEL_VECTORS
+from lstm_ref.kernels import memory, runtime
+from lstm_ref.kernels.geometry import PANEL_VECTORS, TILE_ROWS
 from lstm_ref.kernels.packing import column_panels, lanes, padded, panel_vectors
+from lstm_ref.threads import shares
 
 
 def product(A: Array, B: Array, start: Array | None = None) -> Array:
-    """A[M,K] · B[K,N], plus ``start``[N] in every row. Contiguous [M,N]."""
-    M, K = A.shape
-    N = B.shape[1]
+    """A[M,K] · B[K,N], plus ``start``[N] in every row. Contiguous [M,N].
+
+    A may have more columns than K; they are not looked at.
+    """
+    M, a_row = A.shape
+    K, N = B.shape
     vectors = panel_vectors(N, lanes(A))
     P = column_panels(B, vectors)
     panels, _, width = P.shape
-    C = np.zeros((M, panels * width), A.dtype)
-    if start is not None:
-        C[:, :N] = start
-    runtime.kernel("add_product", A.dtype)(
-        C=C, A=np.ascontiguousarray(A), P=P, rows=M, K=K, panels=panels, vectors=vectors,
-        c_row=panels * width, a_row=K, a_k=1, p_row=width, p_panel=K * width,
+    C = memory.empty((M, panels * width), A.dtype)
+    C[:, :N] = 0 if start is None else start
+    C[:, N:] = 0
+    runtime.kernel("add_product", A.dtype).over_rows(
+        shares(M, TILE_ROWS, 2.0 * M * K * N),
+        C=C, A=np.ascontiguousarray(A), P=P, K=K, panels=panels, vectors=vectors,
+        c_row=panels * width, a_row=a_row, a_k=1, p_row=width, p_panel=K * width,
     )  # fmt: skip
     return C if C.shape[1] == N else np.ascontiguousarray(C[:, :N])
 
@@ -34,17 +39,21 @@ def pad_columns(array: Array) -> tuple[Array, int]:
     return whole, vectors
 
 
-def sum_of_outer_products(A: Array, B: Array, columns: int, vectors: int = PANEL_VECTORS) -> Array:
+def sum_of_outer_products(
+    A: Array, B: Array, columns: int, vectors: int = PANEL_VECTORS, rows: int | None = None
+) -> Array:
     """Aᵀ[K,N] · B[N,width], of which ``columns`` are kept: Σ over rows n of A[n]ᵀ B[n].
 
-    The rows of B are whole panels of ``vectors`` (see ``pad_columns``). The sum runs in the order
-    of n, so its bits depend on nothing else.
+    The rows of B are whole panels of ``vectors`` (see ``pad_columns``). Of A, ``rows`` columns are
+    taken, all when None. The sum runs in the order of n, so its bits depend on nothing else.
     """
-    (N, K), width = A.shape, B.shape[1]
-    C = np.zeros((K, width), A.dtype)
-    runtime.kernel("add_product", A.dtype)(
-        C=C, A=np.ascontiguousarray(A), P=B, rows=K, K=N, panels=width // (vectors * lanes(A)),
-        vectors=vectors, c_row=width, a_row=1, a_k=K, p_row=width, p_panel=vectors * lanes(A),
+    (N, a_k), width = A.shape, B.shape[1]
+    K = a_k if rows is None else rows
+    C = memory.zeros((K, width), A.dtype)
+    runtime.kernel("add_product", A.dtype).over_rows(
+        shares(K, TILE_ROWS, 2.0 * N * K * columns),
+        C=C, A=np.ascontiguousarray(A), P=B, K=N, panels=width // (vectors * lanes(A)),
+        vectors=vectors, c_row=width, a_row=1, a_k=a_k, p_row=width, p_panel=vectors * lanes(A),
     )  # fmt: skip
     return np.ascontiguousarray(C[:, :columns])
 

@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -34,13 +34,16 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
+from lstm_ref import threads
 from lstm_ref.conventions import Array
+from lstm_ref.kernels import memory
 from lstm_ref.kernels.loops import plain
 
 KERNELS = {
     "lstm_forward": "lstm",
     "lstm_backward": "lstm",
     "add_product": "product",
+    "pack_panels": "packing",
     "activate": "activations",
     "scale_by_derivative": "activations",
 }
@@ -108,18 +111,27 @@ class Kernel:
         """Run the loops on these buffers and sizes, named as their parameters."""
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
-        self.function(*[self.pass_on(p, arguments[p]) for p in self.parameters])
+        values = [(p, arguments[p]) for p in self.parameters]
+        self.function(*[v if v.__class__ is int else self.pass_on(p, v) for p, v in values])
+
+    def over_rows(self, blocks: list[tuple[int, int]], **arguments: Array | int) -> None:
+        """Run the loops on blocks of rows, ``first_row`` to ``end_row``, at once if there are many.
+
+        The kernel must be one whose rows do not meet.
+        """
+        pieces = [partial(self, first_row=first, end_row=end, **arguments) for first, end in blocks]
+        threads.run(pieces)
 
     def pass_on(self, parameter: str, value: Array | int) -> Any:
         """An address or a number, both 64 bits to ctypes; an array must be as the loops read it."""
         if isinstance(value, int):
             return value
-        if not value.flags.c_contiguous or (value.dtype != self.dtype and value.dtype != BYTE):
+        if not value.flags.c_contiguous or value.dtype not in (self.dtype, BYTE):
             raise TypeError(
                 f"{self.name}: {parameter} must be contiguous and {self.dtype}, and is "
                 f"{value.dtype} with strides {value.strides}"
             )
-        return value.ctypes.data
+        return memory.address(value)
 
 
 class InterpretedKernel(Kernel):

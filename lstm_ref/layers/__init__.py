@@ -21,6 +21,7 @@ from lstm_ref.layers.masking import Masking
 from lstm_ref.layers.registry import LAYERS
 from lstm_ref.layers.repeat_vector import RepeatVector
 from lstm_ref.layers.rnn import RNN
+from lstm_ref.layers.softmax import Softmax
 from lstm_ref.layers.stacked_rnn_cells import StackedRNNCells
 from lstm_ref.layers.time_distributed import TimeDistributed
 
@@ -39,13 +40,14 @@ __all__ = [
     "Layer",
     "Masking",
     "RepeatVector",
+    "Softmax",
     "StackedRNNCells",
     "TimeDistributed",
 ]
 
 _KINDS: tuple[type[Layer], ...] = (
     *(InputLayer, Masking, Embedding, LSTM, LSTMCell, RNN, StackedRNNCells, Bidirectional),
-    *(Dense, TimeDistributed, Dropout, Activation, RepeatVector),
+    *(Dense, TimeDistributed, Dropout, Activation, Softmax, RepeatVector),
 )
 LAYERS.update((kind.__name__, kind) for kind in _KINDS)
 
@@ -54,7 +56,7 @@ NOT_THERE = frozenset(
         "Add", "Attention", "AveragePooling1D", "BatchNormalization", "Concatenate", "Conv1D",
         "ConvLSTM1D", "Flatten", "GRU", "GRUCell", "GlobalAveragePooling1D", "Lambda",
         "LayerNormalization", "LeakyReLU", "MaxPooling1D", "MultiHeadAttention", "Normalization",
-        "Permute", "ReLU", "Rescaling", "Reshape", "SimpleRNN", "SimpleRNNCell", "Softmax",
+        "Permute", "ReLU", "Rescaling", "Reshape", "SimpleRNN", "SimpleRNNCell",
         "SpatialDropout1D", "TextVectorization",
     }
 )  # fmt: skip

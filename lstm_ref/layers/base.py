@@ -17,6 +17,7 @@ from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.layers import regularizers
 from lstm_ref.layers.carried_mask import carried_mask, with_mask
 from lstm_ref.layers.constraints import Constraint
+from lstm_ref.layers.dropping import Dropper
 from lstm_ref.layers.regularizers import Regularizer
 from lstm_ref.layers.session import auto_name, dtype_name
 from lstm_ref.spec.activations import ActivationId
@@ -139,6 +140,46 @@ class Layer:
     def backward(self, d_y: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
         """The gradient on the input, and those on the weights by name."""
         raise NotImplementedError
+
+    def forward_from(
+        self,
+        x: Array,
+        state: Any = None,  # noqa: ARG002
+        mask: Array | None = None,
+        training: bool = False,
+        keep_cache: bool = False,
+    ) -> tuple[Array, Any, Any]:
+        """`forward` for a piece of a sequence: from a state, and with the state after it.
+
+        The layer itself does not change. A layer without memory has no state, and its pieces are
+        sequences like others.
+
+        Args:
+            x, mask, training, keep_cache: see `forward`.
+            state: what the piece before this one ended with; None at the beginning.
+
+        Returns:
+            The output, the state after the piece, and what `backward_to` needs (or None).
+        """
+        y, cache = self.forward(x, mask, training, keep_cache)
+        return y, None, cache
+
+    def backward_to(
+        self,
+        d_y: Array,
+        d_state: Any,  # noqa: ARG002
+        cache: Any,
+    ) -> tuple[Array, Any, dict[str, Array]]:
+        """`backward` for a piece: also takes the gradient on the state after it.
+
+        Returns:
+            The gradient on the input, that on the state before the piece, and those on the weights.
+        """
+        d_x, gradients = self.backward(d_y, cache)
+        return d_x, None, gradients
+
+    def keep(self, state: Any) -> None:
+        """Take note of the state a sequence ended with: a stateful layer goes on from there."""
 
     final_activation: str | None = None
     """What is done last, where a loss may look behind it: "softmax" and "sigmoid" are asked for."""
@@ -369,6 +410,27 @@ class Layer:
 
     def restart_dropout(self) -> None:
         """Let what is dropped begin anew, so that the next call drops what the first one did."""
+
+    # What a layer remembers besides its weights.
+
+    @property
+    def droppers(self) -> Mapping[str, Dropper]:
+        """Where its dropout factors come from, by the name of the part that drops; "" for itself.
+
+        A rate of 0 draws nothing, and has no place here.
+        """
+        return {}
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The arrays that a stateful layer keeps from batch to batch, by name. None by default."""
+        return {}
+
+    def kept_states(self) -> dict[str, Array]:
+        """Those arrays; none where the next batch begins from zeros."""
+        return {}
+
+    def restore_states(self, states: Mapping[str, Array]) -> None:
+        """Go on from these arrays, all of them or none."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments under Keras' names, JSON-able."""

@@ -12,7 +12,7 @@ from lstm_ref.layers.composite import Composite, named_gradients
 from lstm_ref.layers.lstm import LSTM
 from lstm_ref.layers.lstm_cell import checked_states
 from lstm_ref.layers.registry import deserialize, serialize
-from lstm_ref.layers.rnn import RNN
+from lstm_ref.layers.rnn import RNN, RNNState
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
@@ -201,24 +201,66 @@ class Bidirectional(Composite):
         keep_cache: bool = False,
     ) -> tuple[Any, Directions | None]:
         """The joined output (or both), and what ``backward`` needs."""
-        passes = [d.forward(x, mask, training, keep_cache) for d in self.directions]
-        forwards, backwards = (self._in_time(n, y) for n, (y, _) in enumerate(passes))
-        cache = Directions((forwards, backwards), (passes[0][1], passes[1][1]))
-        return self._join(forwards, backwards), cache if keep_cache else None
+        y, end, cache = self.forward_from(x, None, mask, training, keep_cache)
+        self.keep(end)
+        return y, cache
 
     def backward(self, d_y: Any, cache: Directions) -> tuple[Array, dict[str, Array]]:
         """The gradient on x, and those on the weights."""
-        d_x: Array | None = None
-        gradients: dict[str, Array] = {}
+        d_x, _, gradients = self.backward_to(d_y, None, cache)
+        return d_x, gradients
+
+    def forward_from(
+        self,
+        x: Array,
+        state: tuple[RNNState, RNNState] | None = None,
+        mask: Array | None = None,
+        training: bool = False,
+        keep_cache: bool = False,
+    ) -> tuple[Any, tuple[RNNState, RNNState], Directions | None]:
+        """The output for a whole sequence, from a state of each layer; see `RNN.forward_from`."""
+        starts = (None, None) if state is None else state
+        (y_f, end_f, cache_f), (y_b, end_b, cache_b) = (
+            direction.forward_from(x, start, mask, training, keep_cache)
+            for direction, start in zip(self.directions, starts, strict=True)
+        )
+        y = y_f, self._in_time(1, y_b)
+        cache = Directions(y, (cache_f, cache_b)) if keep_cache else None
+        return self._join(*y), (end_f, end_b), cache
+
+    def backward_to(
+        self, d_y: Any, d_state: tuple[RNNState, RNNState] | None, cache: Directions
+    ) -> tuple[Array, tuple[RNNState, RNNState], dict[str, Array]]:
+        """See `RNN.backward_to`."""
+        d_ends = (None, None) if d_state is None else d_state
+        d_outputs = self.gradients_of_outputs(d_y, cache)
+        (d_x, d_start_f, gradients), (d_x_b, d_start_b, gradients_b) = (
+            direction.backward_to(d_n, d_end, of_direction)
+            for direction, d_n, d_end, of_direction in zip(
+                self.directions, d_outputs, d_ends, cache.caches, strict=True
+            )
+        )
+        names = [direction.name for direction in self.directions]
+        named = named_gradients(names[0], gradients) | named_gradients(names[1], gradients_b)
+        return d_x + d_x_b, (d_start_f, d_start_b), named
+
+    def keep(self, state: tuple[RNNState, RNNState]) -> None:
+        """See `Layer.keep`."""
+        for direction, of_direction in zip(self.directions, state, strict=True):
+            direction.keep(of_direction)
+
+    def gradients_of_outputs(self, d_y: Any, cache: Directions) -> list[Array]:
+        """The gradient on what each layer gave, in its own order, from that on the joined output.
+
+        Those of their activity penalties are included.
+        """
+        gradients = []
         for n, direction in enumerate(self.directions):
             d_n = self._part_of(d_y, n, cache.y)
             if (more := direction.activity_gradient(cache.y[n])) is not None:
                 d_n = d_n + more
-            d_x_n, found = direction.backward(self._in_time(n, d_n), cache.caches[n])
-            d_x = d_x_n if d_x is None else d_x + d_x_n
-            gradients |= named_gradients(direction.name, found)
-        assert d_x is not None
-        return d_x, gradients
+            gradients.append(self._in_time(n, d_n))
+        return gradients
 
     def activity_penalty(self, outputs: Any, cache: Directions) -> float:
         """See `Layer.activity_penalty`; those of the two layers are added."""

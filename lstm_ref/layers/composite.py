@@ -7,6 +7,7 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import UnsupportedError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.constraints import Constraint
+from lstm_ref.layers.dropping import Dropper
 from lstm_ref.layers.regularizers import Regularizer
 
 
@@ -25,7 +26,7 @@ class Composite(Layer):
         """The weights of all parts."""
         parts = zip(self.parts.items(), self.part_shapes(input_shape), strict=True)
         return {
-            _join(prefix, name): weight_shape
+            joined(prefix, name): weight_shape
             for (prefix, part), shape in parts
             for name, weight_shape in part.weight_shapes(shape).items()
         }
@@ -52,7 +53,7 @@ class Composite(Layer):
             self.parts.items(), self.part_shapes(shape), strict=True
         ):
             names = part.weight_shapes(part_shape)
-            given = None if weights is None else {n: weights[_join(prefix, n)] for n in names}
+            given = None if weights is None else {n: weights[joined(prefix, n)] for n in names}
             part.build(part_shape, given)
         self.build_shape = shape
         self.built = True
@@ -65,7 +66,7 @@ class Composite(Layer):
     def assign(self, weights: Mapping[str, Array]) -> None:
         """See `Layer.assign`."""
         owners = {
-            _join(prefix, name): (part, name)
+            joined(prefix, name): (part, name)
             for prefix, part in self.parts.items()
             for name in part.params
         }
@@ -80,7 +81,7 @@ class Composite(Layer):
         if not self.trainable:
             return []
         parts = self.parts.items()
-        return [_join(prefix, name) for prefix, part in parts for name in part.trainable_names]
+        return [joined(prefix, name) for prefix, part in parts for name in part.trainable_names]
 
     def regularized(self) -> dict[str, Regularizer]:
         """See `Layer.regularized`."""
@@ -96,21 +97,42 @@ class Composite(Layer):
         for part in self.parts.values():
             part.restart_dropout()
 
+    @property
+    def droppers(self) -> Mapping[str, Dropper]:
+        """See `Layer.droppers`."""
+        return self._gathered("droppers")
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `Layer.state_shapes`."""
+        return self._gathered("state_shapes")
+
+    def kept_states(self) -> dict[str, Array]:
+        """See `Layer.kept_states`."""
+        return self._gathered("kept_states")
+
+    def restore_states(self, states: Mapping[str, Array]) -> None:
+        """See `Layer.restore_states`."""
+        for prefix, part in self.parts.items():
+            names = part.state_shapes()
+            part.restore_states(
+                {n: states[whole] for n in names if (whole := joined(prefix, n)) in states}
+            )
+
     def _gathered(self, what: str) -> dict[str, Any]:
-        """A mapping by the names of weights, from all parts."""
+        """A mapping by the names of weights (or of what else parts have), from all parts."""
         gathered: dict[str, Any] = {}
         for prefix, part in self.parts.items():
             found = getattr(part, what)
             own = found() if callable(found) else found
-            gathered.update((_join(prefix, name), value) for name, value in own.items())
+            gathered.update((joined(prefix, name), value) for name, value in own.items())
         return gathered
 
 
-def _join(prefix: str, name: str) -> str:
-    """``"forward_lstm/kernel"``, or the name alone where there is no prefix."""
-    return f"{prefix}/{name}" if prefix else name
+def joined(prefix: str, name: str) -> str:
+    """``"forward_lstm/kernel"``, or the one alone where the other is empty."""
+    return f"{prefix}/{name}" if prefix and name else prefix or name
 
 
 def named_gradients(prefix: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
     """The gradients of a part by the names they have in the whole."""
-    return {_join(prefix, name): gradient for name, gradient in gradients.items()}
+    return {joined(prefix, name): gradient for name, gradient in gradients.items()}

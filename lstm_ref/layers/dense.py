@@ -1,11 +1,13 @@
 """The dense head, applied at every time step. Keras: ``keras.layers.Dense``."""
 
+from dataclasses import replace
 from typing import Any
 
 from lstm_ref.backend import dense_backward, dense_forward
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers import constraints, initializers, regularizers
+from lstm_ref.layers.across_units import activated, back_through
 from lstm_ref.layers.base import (
     Layer,
     Shape,
@@ -17,6 +19,7 @@ from lstm_ref.layers.base import (
 )
 from lstm_ref.spec.activations import activation_id
 from lstm_ref.spec.parameters import DenseCache
+from lstm_ref.spec.softmax import ACROSS_UNITS
 
 
 class Dense(Layer):
@@ -28,7 +31,8 @@ class Dense(Layer):
 
     Args:
         units: K, the number of outputs.
-        activation: a name; None for linear.
+        activation: a name; None for linear. Besides those of `LSTM`, "softmax" and "log_softmax",
+            over the K outputs.
         use_bias, kernel_initializer, bias_initializer: as in Keras.
         kernel_regularizer, bias_regularizer: see `lstm_ref.regularizers`.
         kernel_constraint, bias_constraint: see `lstm_ref.constraints`.
@@ -63,7 +67,7 @@ class Dense(Layer):
             },
         )
         self.units = positive(units, "Dense")
-        self.activation = activation_id(activation)
+        self.activation = activation_id(activation, across_units=True)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -117,18 +121,37 @@ class Dense(Layer):
     ) -> tuple[Array, DenseCache | None]:
         """y[..., K], and what ``backward`` needs."""
         weights = self.params
-        output = dense_forward(
-            x, weights["kernel"], weights.get("bias"), self.activation, keep_cache
-        )
-        return output.y, output.cache
+        after = self.activation if self.activation in ACROSS_UNITS else None
+        of_each = "linear" if after else self.activation
+        output = dense_forward(x, weights["kernel"], weights.get("bias"), of_each, keep_cache)
+        if after is None:
+            return output.y, output.cache
+        y, cache = activated(after, output.y), output.cache
+        return y, None if cache is None else replace(cache, activation=after, y=y)
 
     def backward(self, d_y: Array, cache: DenseCache) -> tuple[Array, dict[str, Array]]:
         """The gradient on x, and those on kernel and bias."""
+        if cache.activation in ACROSS_UNITS:
+            z = self.logits(cache)
+            return self.backward_from_logits(back_through(cache.activation, d_y, z, cache.y), cache)
         gradients = dense_backward(d_y, cache)
         by_name = {"kernel": gradients.d_kernel}
         if gradients.d_bias is not None:
             by_name["bias"] = gradients.d_bias
         return gradients.d_h, by_name
+
+    @property
+    def final_activation(self) -> str | None:  # type: ignore[override]
+        """The activation, where it is known by its name alone."""
+        return self.activation if isinstance(self.activation, str) else None
+
+    def logits(self, cache: DenseCache) -> Array:
+        """x W + b, [...,K]."""
+        return cache.z.reshape(cache.y.shape)
+
+    def backward_from_logits(self, d_z: Array, cache: DenseCache) -> tuple[Array, dict[str, Array]]:
+        """`backward` for a gradient on x W + b."""
+        return self.backward(d_z, replace(cache, activation="linear", y=self.logits(cache)))
 
     @property
     def kernel(self) -> Array:

@@ -1,6 +1,6 @@
 """Some numbers set to 0 in training. Keras: ``keras.layers.Dropout``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,29 @@ class Dropout(Layer):
         factors = self.draw(x.shape, x.dtype)
         return x * factors, factors if keep_cache else None
 
+    def forward_from(
+        self,
+        x: Array,
+        state: Array | None = None,
+        mask: Array | None = None,
+        training: bool = False,
+        keep_cache: bool = False,
+    ) -> tuple[Array, Array | None, Array | None]:
+        """See `Layer.forward_from`. Factors that are the same at all steps are those of the state.
+
+        Others are drawn for each piece, so what is dropped of a whole sequence is other numbers
+        than of its pieces.
+        """
+        if not (training and self.rate and self.same_at_all_steps):
+            return super().forward_from(x, state, mask, training, keep_cache)
+        factors = self.draw(x.shape, x.dtype) if state is None else state
+        return x * factors, factors, factors if keep_cache else None
+
+    @property
+    def same_at_all_steps(self) -> bool:
+        """Whether `noise_shape` has one factor for all time steps."""
+        return self.noise_shape is not None and self.noise_shape[1:2] == (1,)
+
     def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """New factors for an input of this shape."""
         if self.noise_shape is not None:
@@ -65,6 +88,11 @@ class Dropout(Layer):
     def backward(self, d_y: Array, cache: Array) -> tuple[Array, dict[str, Array]]:
         """The gradient goes where the numbers went."""
         return d_y * cache, {}
+
+    @property
+    def droppers(self) -> Mapping[str, Dropper]:
+        """See `Layer.droppers`."""
+        return {"": self._dropper} if self.rate else {}
 
     def restart_dropout(self) -> None:
         """See `Layer.restart_dropout`."""

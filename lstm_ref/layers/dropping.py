@@ -3,12 +3,14 @@
 The distribution is Keras', the draws are not: the same seed drops other numbers there.
 """
 
+from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import UnsupportedError
+from lstm_ref.errors import ModelFormatError, UnsupportedError
 from lstm_ref.layers.session import fresh_seed
 
 
@@ -34,12 +36,39 @@ class Dropper:
         """Begin again: the next factors are the first ones."""
         self._generator = None
 
-    def factors(self, rate: float, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Factors of this shape; each is 0 with the probability ``rate``."""
+    def state(self) -> dict[str, Any]:
+        """Where it stands, JSON-able: with it, another one goes on as this one will.
+
+        One that has not begun begins, since it could not go on from nowhere.
+        """
+        generator = self._begun()
+        return {"seed": self._begin, "generator": generator.bit_generator.state}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state` was asked for.
+
+        Raises:
+            ModelFormatError: it is no such state.
+        """
+        try:
+            seed = index(state["seed"])
+            generator = np.random.default_rng(seed)
+            generator.bit_generator.state = state["generator"]
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            raise ModelFormatError(
+                f"{state!r} is not the state of a generator of dropout: {error}"
+            ) from error
+        self._begin, self._generator = seed, generator
+
+    def _begun(self) -> np.random.Generator:
         if self._generator is None:
             self._begin = fresh_seed() if self._begin is None else self._begin
             self._generator = np.random.default_rng(self._begin)
-        kept = self._generator.random(shape) >= rate
+        return self._generator
+
+    def factors(self, rate: float, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Factors of this shape; each is 0 with the probability ``rate``."""
+        kept = self._begun().random(shape) >= rate
         scale = np.dtype(dtype).type(1 / (1 - rate))
         return np.where(kept, scale, 0).astype(dtype)
 

@@ -3,7 +3,7 @@
 `RNN` runs a cell over a sequence, and `LSTM` is an `RNN` over one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -205,6 +205,11 @@ class LSTMCell(Layer):
     def reset_recurrent_dropout_mask(self) -> None:
         """`reset_dropout_mask`: both are drawn together."""
         self.reset_dropout_mask()
+
+    @property
+    def droppers(self) -> Mapping[str, Dropper]:
+        """See `Layer.droppers`."""
+        return {"": self._dropper} if self.dropout or self.recurrent_dropout else {}
 
     def restart_dropout(self) -> None:
         """See `Layer.restart_dropout`."""

@@ -1,7 +1,7 @@
 """A cell, or several on top of each other, run over a sequence. Keras: ``keras.layers.RNN``."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -11,14 +11,32 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.carried_mask import carried_mask, with_mask
-from lstm_ref.layers.composite import Composite, named_gradients
+from lstm_ref.layers.composite import Composite, joined, named_gradients
 from lstm_ref.layers.lstm_cell import LSTMCell, checked_states, two_states
 from lstm_ref.layers.registry import deserialize, serialize
 from lstm_ref.layers.stacked_rnn_cells import StackedRNNCells, checked_cell
-from lstm_ref.spec.parameters import LSTMCache, LSTMOutput
+from lstm_ref.spec.parameters import Dropout, LSTMCache, LSTMOutput
 
-State = list[tuple[Array, Array]]
-"""h and c, each [B,H], of each cell, the lowest first."""
+Pair = tuple[Array | None, Array | None]
+"""h and c of a cell, each [B,H]; None for zeros."""
+
+
+class RNNState(NamedTuple):
+    """What an `RNN` hands on from one time step to the next.
+
+    The gradient on a state has the same form, without dropout.
+
+    Attributes:
+        cells: h and c of each cell, the lowest first.
+        y: [B,H], the last output, which masked steps behind it repeat; None for zeros, from which
+            every sequence begins, whatever h is.
+        dropout: what is dropped of the way into each cell, the same at every step; None where
+            nothing has been drawn yet.
+    """
+
+    cells: Sequence[Pair]
+    y: Array | None = None
+    dropout: Sequence[Dropout | None] | None = None
 
 
 class RNN(Composite):
@@ -61,7 +79,7 @@ class RNN(Composite):
         self.stateful = bool(stateful)
         self.unroll = unroll
         self.zero_output_for_mask = bool(zero_output_for_mask)
-        self._states: State | None = None
+        self._states: Sequence[Pair] | None = None
 
     @property
     def cells(self) -> list[LSTMCell]:
@@ -168,12 +186,12 @@ class RNN(Composite):
         """
         mask = carried_mask(sequences) if mask is None else mask
         x = self.read(sequences)
-        start = None if initial_state is None else self._state(initial_state)
-        outputs = self.run(x, mask, start, bool(training), keep_cache=False)
-        y = self._select(outputs[-1])
+        start = None if initial_state is None else self.state_from(initial_state)
+        y, end, _ = self.forward_from(x, start, mask, bool(training))
+        self.keep(end)
         if not self.return_state:
             return with_mask(y, self.compute_mask(x, mask))
-        states: Any = [[out.h, out.c] for out in outputs]
+        states: Any = [list(pair) for pair in end.cells]
         if not isinstance(self.cell, StackedRNNCells):
             states = states[0]
         return with_mask((y, *states), self.compute_mask(x, mask))
@@ -186,67 +204,164 @@ class RNN(Composite):
         keep_cache: bool = False,
     ) -> tuple[Array, list[LSTMCache] | None]:
         """The output, and what ``backward`` needs. A stateful layer goes on from its state."""
-        outputs = self.run(x, mask, None, training, keep_cache)
-        caches = [out.cache for out in outputs if out.cache is not None]
-        return self._select(outputs[-1]), caches if keep_cache else None
+        y, end, caches = self.forward_from(x, None, mask, training, keep_cache)
+        self.keep(end)
+        return y, caches
 
     def backward(self, d_y: Array, cache: list[LSTMCache]) -> tuple[Array, dict[str, Array]]:
         """The gradient on x, and those on the weights; none flows into an earlier batch."""
-        last = cache[-1]
-        d_hs, d_h = (d_y, None) if self.return_sequences else (None, d_y)
-        if d_h is not None and last.mask is not None:
-            # The output of the last step, which is not h where that step is masked.
-            d_hs, d_h = np.zeros_like(last.h), None  # [B,T,H]
-            d_hs[:, -1:] = d_y[:, None]
-        gradients: dict[str, Array] = {}
-        cells = reversed(list(self.named_cells.items()))
-        for (prefix, cell), of_cell in zip(cells, reversed(cache), strict=True):
-            found = lstm_backward(d_hs, d_h, None, of_cell)
-            gradients |= named_gradients(prefix, cell.named_gradients(found))
-            d_hs, d_h = found.d_x, None
-        assert d_hs is not None
-        return d_hs, gradients
+        d_x, _, gradients = self.backward_to(d_y, None, cache)
+        return d_x, gradients
 
-    def run(
-        self, x: Array, mask: Any, start: State | None, training: bool, keep_cache: bool
-    ) -> list[LSTMOutput]:
-        """The core on x[B,T,D], cell after cell, from the given state, the kept one, or zeros."""
-        start = self._states if start is None else start
+    def forward_from(
+        self,
+        x: Array,
+        state: RNNState | None = None,
+        mask: Array | None = None,
+        training: bool = False,
+        keep_cache: bool = False,
+    ) -> tuple[Array, RNNState, list[LSTMCache] | None]:
+        """See `Layer.forward_from`. Here all passes forward happen, cell after cell.
+
+        ::
+
+            state = layer.state_from([h0, c0])
+            y, end, cache = layer.forward_from(x, state, mask, keep_cache=True)
+            d_x, d_state, gradients = layer.backward_to(d_y, None, cache)
+            ((d_h0, d_c0),) = d_state.cells
+
+        Args:
+            x, mask, training, keep_cache: see `Layer.forward`.
+            state: to begin from; None for that of a stateful layer's last batch, or zeros.
+        """
         x = sequence_batch(x, np.dtype(self.dtype), self.cells[0].params["kernel"].shape[0])
-        B, T = x.shape[:2]
+        B, T, D = x.shape
         mask = None if mask is None else step_mask(mask, B, T)
+        if state is None:
+            state = RNNState(self._states or [(None, None)] * len(self.cells))
+        dropout = state.dropout
+        if training and dropout is None:
+            dropout = self._draw_dropout(B, D)
         outputs: list[LSTMOutput] = []
         backwards = self.go_backwards
-        for n, cell in enumerate(self.cells):
-            h0, c0 = (None, None) if start is None else start[n]
+        for n, (cell, (h0, c0)) in enumerate(zip(self.cells, state.cells, strict=True)):
             config = cell.core_config(
                 go_backwards=backwards,
                 masked_output="zero" if self.zero_output_for_mask else "hold",
             )
-            dropout = cell.draw_dropout(B, x.shape[2]) if training else None
+            dropped = dropout[n] if training and dropout is not None else None
             params = cell.core_params
-            out = lstm_forward(x, params, config, mask, h0, c0, keep_cache, dropout=dropout)
+            out = lstm_forward(x, params, config, mask, h0, c0, keep_cache, dropout=dropped)
             outputs.append(out)
             x = out.hs
             if backwards:  # the outputs are in reversed order already
                 backwards, mask = False, None if mask is None else mask[:, ::-1]
-        if self.stateful:
-            self._states = [(out.h.copy(), out.c.copy()) for out in outputs]
-        return outputs
+        hs = outputs[-1].hs
+        if state.y is not None and (waiting := self._waiting(mask)) is not None:
+            np.copyto(hs, state.y[:, None], where=waiting[..., None])
+        before = np.zeros_like(outputs[-1].h) if state.y is None else state.y
+        y = hs[:, -1].copy() if T else before
+        end = RNNState([(out.h, out.c) for out in outputs], y, dropout)
+        caches = [out.cache for out in outputs if out.cache is not None]
+        return hs if self.return_sequences else y, end, caches if keep_cache else None
 
-    def _select(self, output: LSTMOutput) -> Array:
-        """All outputs, or that of the last step processed (0 when there was no step)."""
-        if self.return_sequences:
-            return output.hs
-        return output.hs[:, -1] if output.hs.shape[1] else np.zeros_like(output.h)
+    def backward_to(
+        self, d_y: Array, d_state: RNNState | None, cache: list[LSTMCache]
+    ) -> tuple[Array, RNNState, dict[str, Array]]:
+        """See `Layer.backward_to`.
 
-    def _state(self, initial_state: Any) -> State:
-        """The state as pairs, one for each cell."""
+        Args:
+            d_y: the gradient on the output.
+            d_state: that on the state after the piece; None for zeros.
+            cache: of `forward_from`.
+        """
+        if d_state is None:
+            d_state = RNNState([(None, None)] * len(cache))
+        d_hs, d_held = self._gradient_on_outputs(d_y, d_state.y, cache[-1])
+        gradients: dict[str, Array] = {}
+        d_cells: list[Pair] = []
+        each = zip(self.named_cells.items(), d_state.cells, cache, strict=True)
+        for (prefix, cell), (d_h, d_c), of_cell in reversed(list(each)):
+            found = lstm_backward(d_hs, d_h, d_c, of_cell)
+            gradients |= named_gradients(prefix, cell.named_gradients(found))
+            d_cells.insert(0, (found.d_h0, found.d_c0))
+            d_hs = found.d_x
+        return d_hs, RNNState(d_cells, d_held), gradients
+
+    def _gradient_on_outputs(
+        self, d_y: Array, d_last: Array | None, cache: LSTMCache
+    ) -> tuple[Array, Array | None]:
+        """The gradients on the outputs of all steps, [B,T,H], and on the output before them.
+
+        Args:
+            d_y: that on what the layer gave.
+            d_last: that on the last output, from the steps behind the piece that repeat it.
+            cache: of the highest cell.
+        """
+        d_hs = d_y
+        if not self.return_sequences:
+            d_hs = np.zeros_like(cache.h)
+            d_last = d_y if d_last is None else d_y + d_last
+        if not d_hs.shape[1]:
+            return d_hs, d_last
+        if d_last is not None:  # of the last step, whose output is not h where it is masked
+            d_hs = d_hs.copy() if d_hs is d_y else d_hs
+            d_hs[:, -1] += d_last
+        if (waiting := self._waiting(cache.mask)) is None:
+            return d_hs, None
+        return d_hs, np.where(waiting[..., None], d_hs, 0).sum(axis=1, dtype=d_hs.dtype)
+
+    def _waiting(self, mask: Array | None) -> Array | None:
+        """[B,T], the masked steps before the first real one of their row, in the order they come.
+
+        They repeat the output before the piece. None where there are none, or where masked steps
+        give 0.
+        """
+        if mask is None or self.zero_output_for_mask or mask[:, :1].all():
+            return None
+        return np.asarray(~np.logical_or.accumulate(mask, axis=1))
+
+    def _draw_dropout(self, B: int, D: int) -> list[Dropout | None]:
+        """What is dropped of the way into each cell."""
+        widths = [D, *(cell.units for cell in self.cells[:-1])]
+        return [cell.draw_dropout(B, n) for cell, n in zip(self.cells, widths, strict=True)]
+
+    def state_from(self, initial_state: Any) -> RNNState:
+        """The state that `forward_from` begins from, of an ``initial_state`` as a call takes it.
+
+        Raises:
+            ShapeError: another number of arrays than the layer has states.
+        """
         if not isinstance(self.cell, StackedRNNCells):
-            return [two_states(initial_state, f"layer {self.name!r}")]
+            return RNNState([two_states(initial_state, f"layer {self.name!r}")])
         needs = "[[h0, c0], ...], one pair for each cell"
         pairs = checked_states(initial_state, len(self.cells), f"layer {self.name!r}", needs)
-        return [two_states(pair, f"each cell of {self.name!r}") for pair in pairs]
+        return RNNState([two_states(pair, f"each cell of {self.name!r}") for pair in pairs])
+
+    # What a stateful layer keeps.
+
+    def keep(self, state: RNNState) -> None:
+        """See `Layer.keep`; of the state, h and c."""
+        if self.stateful:
+            self._states = [(np.array(h), np.array(c)) for h, c in state.cells]
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """h and c of each cell, [B,H], where the layer is stateful."""
+        if not self.stateful or self.build_shape is None:
+            return {}
+        B = int(self.build_shape[0] or 0)
+        cells = self.named_cells.items()
+        return {joined(name, s): (B, cell.units) for name, cell in cells for s in ("h", "c")}
+
+    def kept_states(self) -> dict[str, Array]:
+        """See `Layer.kept_states`."""
+        arrays = [array for pair in self._states or () for array in pair if array is not None]
+        return dict(zip(self.state_shapes(), arrays, strict=True)) if arrays else {}
+
+    def restore_states(self, states: Mapping[str, Array]) -> None:
+        """See `Layer.restore_states`."""
+        arrays = [np.array(states[n], self.dtype) for n in self.state_shapes() if n in states]
+        self._states = list(zip(arrays[::2], arrays[1::2], strict=True)) or None
 
     # What a caller looks at.
 

@@ -1,14 +1,16 @@
 """Layers in a row: their shapes, their weights, and the two passes through all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import ShapeError, UnsupportedError
+from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.layers.base import Layer, Shape
 from lstm_ref.layers.carried_mask import carried_mask
+from lstm_ref.layers.composite import joined
+from lstm_ref.layers.dropping import Dropper
 from lstm_ref.layers.input import InputLayer
 from lstm_ref.layers.lstm_cell import LSTMCell
 from lstm_ref.layers.rnn import ends_sequences
@@ -33,6 +35,7 @@ class Pass(NamedTuple):
         penalty: what activity regularizers add to the loss.
         logits: what the last activation was applied to; None when it was not asked for, or when
             the last layer does not end in that activation.
+        states: the state of each layer at the end, None where it has no memory.
     """
 
     y: Array
@@ -40,6 +43,28 @@ class Pass(NamedTuple):
     kept: list[Kept]
     penalty: float
     logits: Array | None = None
+    states: Sequence[Any] = ()
+
+
+class Backward(NamedTuple):
+    """The backward pass of one layer.
+
+    Attributes:
+        layer: the layer.
+        cache: of its forward pass.
+        d_y: the gradient on its output, that of its activity penalty included; on its logits where
+            the loss reads those.
+        d_x: the gradient on its input.
+        weights: those on its weights, by name, without their penalties.
+        d_state: that on the state it began from; None where it has no memory.
+    """
+
+    layer: Layer
+    cache: Any
+    d_y: Array
+    d_x: Array
+    weights: Mapping[str, Array]
+    d_state: Any = None
 
 
 class Stack:
@@ -335,24 +360,53 @@ class Stack:
             mask: [B,T], for the first layer.
             link: an activation behind which the logits are wanted, where it is the last thing done.
         """
+        forward = self.run_piece(x, None, training, keep_cache, mask, link)
+        self.keep_states(forward.states)
+        return forward
+
+    def run_piece(
+        self,
+        x: Array,
+        states: Sequence[Any] | None,
+        training: bool,
+        keep_cache: bool,
+        mask: Array | None = None,
+        link: str | None = None,
+        last: bool = True,
+    ) -> Pass:
+        """`run` for a piece of the sequences of a batch; see `lstm_ref.layers.pieces`.
+
+        Args:
+            x, training, keep_cache, mask, link: see `run`.
+            states: those the piece before this one ended with; None at the beginning.
+            last: whether the sequences end here. If not, the pass ends with the layer, if any, that
+                gives one output for a whole sequence, and y is none that counts.
+        """
         kept: list[Kept] = []
         penalty = 0.0
         logits: Array | None = None
-        last = self.layers[-1]
-        for layer in self.layers:
+        after: list[Any] = [None] * len(self.layers)
+        before = states or [None] * len(after)
+        for n, layer in enumerate(self.layers):
             x = layer.cast(x, f"the input of layer {layer.name!r}")
             self._check_input(layer, x.shape)
-            linked = link is not None and layer is last and layer.final_activation == link
+            linked = link is not None and n == len(after) - 1 and layer.final_activation == link
             keep = keep_cache or linked or layer.penalizes_activity
-            y, cache = layer.forward(x, mask, training, keep)
+            y, after[n], cache = layer.forward_from(x, before[n], mask, training, keep)
+            if keep_cache:
+                kept.append(Kept(cache, y))
+            mask, x = layer.compute_mask(x, mask), y
+            if not last and ends_sequences(layer):
+                break
             if linked:
                 logits = layer.logits(cache)
             penalty += layer.activity_penalty(y, cache)
-            mask = layer.compute_mask(x, mask)
-            if keep_cache:
-                kept.append(Kept(cache, y))
-            x = y
-        return Pass(x, mask, kept, penalty, logits)
+        return Pass(x, mask, kept, penalty, logits, after)
+
+    def keep_states(self, states: Sequence[Any]) -> None:
+        """Let stateful layers go on from these states, with which a batch ended."""
+        for layer, state in zip(self.layers, states, strict=True):
+            layer.keep(state)
 
     def backpropagate(
         self, d_y: Array, kept: list[Kept], from_logits: bool = False
@@ -364,25 +418,54 @@ class Stack:
             kept: of the pass that made it.
             from_logits: d_y is the gradient on the logits instead.
         """
-        gradients: dict[str, Array] = {}
-        for layer, (cache, y) in zip(reversed(self.layers), reversed(kept), strict=True):
-            d_y = d_y.astype(y.dtype, copy=False)
-            more = layer.activity_gradient(y)
+        return self.with_penalties(
+            {
+                f"{back.layer.name}/{name}": gradient
+                for back in self.backward_pass(d_y, kept, from_logits)
+                for name, gradient in back.weights.items()
+            }
+        )
+
+    def with_penalties(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
+        """The gradients of the trainable weights, those of their regularizers added."""
+        whole = dict(gradients)
+        for layer in self.layers:
+            for name, regularizer in layer.regularized().items():
+                of_weight = f"{layer.name}/{name}"
+                whole[of_weight] = whole[of_weight] + regularizer.gradient(layer.params[name])
+        return {name: whole[name] for name in self.trainable_params()}
+
+    def backward_pass(
+        self,
+        d_y: Array | None,
+        kept: list[Kept],
+        from_logits: bool = False,
+        d_states: Sequence[Any] | None = None,
+    ) -> Iterator[Backward]:
+        """The way back, a layer at a time from the last to the first; arguments as above.
+
+        Args:
+            d_y: None for a piece that does not come to an output that counts.
+            d_states: the gradients on the states that the pass ended with, None for zeros.
+        """
+        layers = self.layers[: len(kept)]
+        d_after = [None] * len(kept) if d_states is None else d_states[: len(kept)]
+        each = zip(layers, kept, d_after, strict=True)
+        for layer, (cache, y), d_state in reversed(list(each)):
+            more = None if d_y is None else layer.activity_gradient(y)
+            d_y = np.zeros_like(y) if d_y is None else d_y.astype(y.dtype, copy=False)
             if from_logits:  # of the last layer
+                d_before = None
                 d_x, of_layer = layer.backward_from_logits(d_y, cache)
                 if more is not None:
                     d_more, gradients_more = layer.backward(more, cache)
                     d_x = d_x + d_more
                     of_layer = {n: g + gradients_more[n] for n, g in of_layer.items()}
             else:
-                d_x, of_layer = layer.backward(d_y if more is None else d_y + more, cache)
+                d_y = d_y if more is None else d_y + more
+                d_x, d_before, of_layer = layer.backward_to(d_y, d_state, cache)
+            yield Backward(layer, cache, d_y, d_x, of_layer, d_before)
             d_y, from_logits = d_x, False
-            gradients.update((f"{layer.name}/{name}", g) for name, g in of_layer.items())
-        for layer in self.layers:
-            for name, regularizer in layer.regularized().items():
-                whole = f"{layer.name}/{name}"
-                gradients[whole] = gradients[whole] + regularizer.gradient(layer.params[name])
-        return {name: gradients[name] for name in self.trainable_params()}
 
     @property
     def losses(self) -> list[float]:
@@ -425,6 +508,80 @@ class Stack:
         for layer in self.layers:
             layer.restart_dropout()
 
+    # What layers remember besides their weights.
+
+    def dropout_state(self) -> dict[str, Any]:
+        """Where every generator of dropout stands, by layer and part; JSON-able.
+
+        With it a training goes on dropping what it would have dropped uninterrupted.
+        """
+        return {name: dropper.state() for name, dropper in self._droppers().items()}
+
+    def restore_dropout_state(self, state: Mapping[str, Any]) -> None:
+        """Let all of them go on from there.
+
+        Raises:
+            ModelFormatError: the state of other layers, or none at all.
+        """
+        droppers = self._droppers()
+        if set(state) != set(droppers):
+            raise ModelFormatError(
+                f"this is the state of dropout in {_listed(state)}, and the model has it in "
+                f"{_listed(droppers)}: it belongs to a model with the same layers"
+            )
+        for name, dropper in droppers.items():
+            dropper.restore_state(state[name])
+
+    def _droppers(self) -> dict[str, Dropper]:
+        """The generators of dropout by name: "dropout", "lstm", "rnn/lstm_cell"."""
+        return {
+            joined(layer.name, part): dropper
+            for layer in self.layers
+            for part, dropper in layer.droppers.items()
+        }
+
+    def layer_states(self) -> dict[str, Array]:
+        """The states that stateful layers go on from, copies, by name: "lstm/h", "lstm/c".
+
+        A layer whose next batch begins from zeros has none.
+        """
+        return {
+            f"{layer.name}/{name}": array.copy()
+            for layer in self.layers
+            for name, array in layer.kept_states().items()
+        }
+
+    def restore_layer_states(self, states: Mapping[str, Array]) -> None:
+        """Let every stateful layer go on from these states; one that has none here from zeros.
+
+        Raises:
+            ModelFormatError: states of other layers, or some of a layer's and not all.
+            ShapeError: an array of another shape.
+        """
+        wanted = {layer.name: layer.state_shapes() for layer in self.layers}
+        for name, shapes in wanted.items():
+            there = [f"{name}/{n}" in states for n in shapes]
+            if any(there) and not all(there):
+                raise ModelFormatError(
+                    f"of the states of layer {name!r}, {_listed(shapes)}, only some came"
+                )
+        known = {f"{name}/{n}": s for name, shapes in wanted.items() for n, s in shapes.items()}
+        for name, array in states.items():
+            if name not in known:
+                raise ModelFormatError(
+                    f"there is no state {name!r}: the stateful layers of the model have "
+                    f"{_listed(known)}"
+                )
+            if np.shape(array) != known[name]:
+                raise ShapeError(
+                    f"the state {name!r} has shape {np.shape(array)}, and the layer needs "
+                    f"{known[name]}, (batch, units): a stateful layer keeps its batch size"
+                )
+        for layer in self.layers:
+            names = wanted[layer.name]
+            of_layer = {n: states[whole] for n in names if (whole := f"{layer.name}/{n}") in states}
+            layer.restore_states(of_layer)
+
     def makes_masks(self) -> bool:
         """Whether some layer finds padding, as `Masking` does."""
         return any(layer.makes_masks for layer in self.layers)
@@ -447,3 +604,8 @@ def _fixed_batch(rows: int, batch_size: int | None) -> int | None:
     """The batch axis of a model that is built from its data: known where all batches are alike."""
     batch = min(rows, batch_size or rows)
     return batch if batch and rows % batch == 0 else None
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names in a sentence."""
+    return ", ".join(names) or "no layer"

@@ -19,6 +19,7 @@ import numpy as np
 
 from lstm_ref.conventions import Array
 from lstm_ref.errors import UnsupportedError
+from lstm_ref.spec.softmax import ACROSS_UNITS
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -404,8 +405,8 @@ ACTIVATIONS: dict[str, Activation] = {
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 
-NOT_ELEMENTWISE = ("softmax", "log_softmax", "glu", "sparsemax")
-"""Keras' activations that mix the units. They are not there yet."""
+NOT_ELEMENTWISE = (*ACROSS_UNITS, "glu", "sparsemax")
+"""Keras' activations that mix the units. The last two are not there."""
 
 IDENTIFIER = "activation_identifier"
 """The attribute in which a function of `lstm_ref.activations` holds its activation."""
@@ -414,12 +415,13 @@ ActivationId = str | tuple[str | float, ...]
 """An activation as a config holds it: its name, or its name and parameters, ``("elu", 0.5)``."""
 
 
-def activation_id(identifier: Any) -> ActivationId:
+def activation_id(identifier: Any, across_units: bool = False) -> ActivationId:
     """The canonical form of an activation: its name, with its parameters if they are unusual.
 
     Args:
         identifier: a name, None for linear, as in Keras, a name and its parameters,
             ``("leaky_relu", 0.01)``, or a function of `lstm_ref.activations`.
+        across_units: "softmax" and "log_softmax" will do as well (`lstm_ref.spec.softmax`).
 
     Raises:
         ValueError: a name that is not in ``ACTIVATIONS``, or parameters it does not take.
@@ -437,10 +439,13 @@ def activation_id(identifier: Any) -> ActivationId:
     whole = isinstance(identifier, tuple | list) and len(identifier) > 0
     name, *given = identifier if whole else [identifier]
     name = ALIASES.get(name, name) if isinstance(name, str) else None
+    if across_units and name in ACROSS_UNITS and not given:
+        return str(name)
     if name in NOT_ELEMENTWISE:
         raise UnsupportedError(
-            f"activation {name!r} mixes the units, and is not supported yet: an activation here "
-            "makes one number of one number, as 'sigmoid' does"
+            f"activation {name!r} mixes the units, and an activation here makes one number of one "
+            "number, as 'sigmoid' does: there are 'softmax' and 'log_softmax', over the last axis, "
+            "as the activation of a Dense and as Activation('softmax'), behind the LSTM"
         )
     if name not in ACTIVATIONS:
         known = ", ".join(sorted([*ACTIVATIONS, *ALIASES]))

@@ -73,7 +73,11 @@ def lstm_forward(
 
 
 def lstm_backward(
-    d_hs: Array | None, d_h: Array | None, d_c: Array | None, cache: LSTMCache
+    d_hs: Array | None,
+    d_h: Array | None,
+    d_c: Array | None,
+    cache: LSTMCache,
+    for_x: bool = True,
 ) -> LSTMGradients:
     """Backpropagation through time.
 
@@ -81,6 +85,7 @@ def lstm_backward(
         d_hs: [B,T,P], gradients on the outputs, in the order of ``hs``; None for zeros.
         d_h, d_c: [B,P] and [B,H], gradients on the final state; None for zeros.
         cache: of the forward pass.
+        for_x: also the gradient on x.
     """
     params, config, dropout = cache.params, cache.config, cache.dropout
     x, mask = cache.x, cache.mask
@@ -129,6 +134,8 @@ def lstm_backward(
         d_R = as_rows(q).T @ as_rows(d_h_all)  # [EQ 28]
     if config.go_backwards:
         d_x = d_x[:, ::-1]
+    if not for_x:
+        d_x = d_x[:, :0]
     return LSTMGradients(d_x, d_W, d_U, d_b, d_h, d_c, d_p, d_R)
 
 

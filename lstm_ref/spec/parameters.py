@@ -178,6 +178,7 @@ class LSTMGradients:
 
     Attributes:
         d_x: [B,T,D], in the order of the input (also with ``go_backwards``); zeros where masked.
+            [B,0,D], of no step, where it was not asked for.
         d_kernel: [D,4H].
         d_recurrent_kernel: [P,4H].
         d_bias: [4H], or None where there is no bias.

@@ -1,8 +1,8 @@
-"""Rows in batches: the data of ``fit`` and ``evaluate``, split, shuffled and dealt out."""
+"""Rows in batches: arrays that belong together, split, shuffled and dealt out."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,17 +23,26 @@ class Batch(NamedTuple):
     numbers: Array
 
 
+Convert = Callable[[Any, Any, Any], tuple[Array, Array, Array | None]]
+"""Makes (x, y, weight) as they were given to what a batch holds."""
+
+
 @dataclass(frozen=True)
 class Data:
     """Rows that belong together: inputs, targets, and sample weights or None.
 
-    ``first`` is the number of the first row in the arrays they were taken from.
+    Attributes:
+        x, y, weight: arrays with one entry a row.
+        first: the number of the first row in the arrays they were taken from.
+        convert: done to the rows of each batch when it is dealt out, so that arrays on the disk
+            are never converted as a whole; None for arrays that are as they should be.
     """
 
     x: Array
     y: Array
     weight: Array | None = None
     first: int = 0
+    convert: Convert | None = None
 
     @property
     def rows(self) -> int:
@@ -52,22 +61,32 @@ class Data:
                 f"validation_split={fraction} of {self.rows} rows leaves {at} to train on and "
                 f"{self.rows - at} to validate with: both parts need one"
             )
-        return Data(*self._take(slice(0, at))), Data(*self._take(slice(at, None)), first=at)
+        last = replace(self._part(slice(at, None)), first=self.first + at)
+        return self._part(slice(0, at)), last
 
-    def batches(self, batch_size: int, order: Array | None = None) -> Iterator[Batch]:
-        """The rows, ``batch_size`` at a time, the rest last; in this order, or as they are."""
-        numbers = np.arange(self.first, self.first + self.rows)
-        for start in range(0, self.rows, batch_size):
-            part = slice(start, start + batch_size)
-            chosen = part if order is None else order[part]
-            yield Batch(*self._take(chosen), numbers[chosen])
+    def batches(
+        self, batch_size: int, order: Array | None = None, first_batch: int = 0
+    ) -> Iterator[Batch]:
+        """The rows, ``batch_size`` at a time, the rest last; in this order, or as they are.
+
+        ``first_batch`` leaves out the batches before it.
+        """
+        for start in range(first_batch * batch_size, self.rows, batch_size):
+            rows = slice(start, min(start + batch_size, self.rows))
+            numbers = np.arange(rows.start, rows.stop) if order is None else order[rows]
+            part = self._part(rows if order is None else numbers)
+            arrays = part.x, part.y, part.weight
+            if self.convert is not None:
+                arrays = self.convert(*arrays)
+            yield Batch(*arrays, self.first + numbers)
 
     def whole(self) -> Batch:
         """All rows as one batch."""
         return next(self.batches(self.rows))
 
-    def _take(self, rows: Any) -> tuple[Array, Array, Array | None]:
-        return self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows]
+    def _part(self, rows: Any) -> "Data":
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
 
 
 def steps_for(rows: int, batch_size: int) -> int:
@@ -81,12 +100,17 @@ def checked_batch_size(batch_size: Any) -> int:
     Raises:
         ValueError: not a positive whole number.
     """
-    if batch_size is None:
-        return DEFAULT_BATCH_SIZE
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int | np.integer)
-        or batch_size < 1
-    ):
-        raise ValueError(f"batch_size={batch_size!r}: a positive whole number is needed")
-    return int(batch_size)
+    return DEFAULT_BATCH_SIZE if batch_size is None else whole_number(batch_size, "batch_size")
+
+
+def whole_number(value: Any, argument: str, least: int = 1) -> int:
+    """The value of an argument that counts something, as an int.
+
+    Raises:
+        ValueError: not a whole number of at least ``least``.
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not number or value < least:
+        kind = "positive whole number" if least else "whole number, 0 or more,"
+        raise ValueError(f"{argument}={value!r}: a {kind} is needed")
+    return int(value)

@@ -1,48 +1,57 @@
 """What a model does with data without learning from it: compile, evaluate, predict."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
-from lstm_ref.layers.base import refuse
-from lstm_ref.layers.stack import Pass
+from lstm_ref.layers.base import Layer, refuse
+from lstm_ref.layers.stack import Pass, Stack
+from lstm_ref.training import bptt as strategies
 from lstm_ref.training import losses, metrics, optimizers
-from lstm_ref.training.batches import Batch, Data, checked_batch_size, steps_for
+from lstm_ref.training.batches import Batch, Data, checked_batch_size, whole_number
+from lstm_ref.training.callbacks import CallbackList
+from lstm_ref.training.feeds import ArrayFeed, DatasetFeed, Epochs, Feed, IteratorFeed, PyDataset
+from lstm_ref.training.labels import class_weights
 from lstm_ref.training.progress import Progress, Verbose, verbosity
-from lstm_ref.training.targets import check_counted, match_target, match_weight
+from lstm_ref.training.reading import readable
+from lstm_ref.training.targets import match_weight
+
+ARRAYS = (np.ndarray, list, tuple, dict, str, bytes, int, float)
+"""What is data itself, and not something that gives batches of it."""
 
 
-class Evaluator:
-    """The judging half of a model. `Trainer` adds learning, `Sequential` the layers."""
+Fitting = Callable[[int | None, Any, Any, Any], tuple[Array, Array, Array | None]]
+"""Makes (x, y, weight) of what came, for batches of so many rows (None: these are one batch)."""
 
-    def __init__(self) -> None:
+
+class Judged(NamedTuple):
+    """A batch that was predicted, and its loss."""
+
+    value: float
+    """The loss, with the penalties of regularizers."""
+    y: Array
+    """The prediction."""
+    mask: Array | None
+    """Its mask, [B,T]."""
+
+
+class Evaluator(Stack):
+    """Layers that are judged. `Trainer` adds learning, `Sequential` files and the table.
+
+    Args:
+        layers, name: see `Stack`.
+    """
+
+    def __init__(self, layers: Sequence[Layer], name: str) -> None:
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
+        self.bptt: strategies.BPTT | None = None
         self.report = metrics.Report([], [])
-
-    # What a model provides.
-
-    def prepare(self, x: Any, batch_size: int | None) -> Array:
-        """``x`` as the array the first layer reads; builds a model that is not built.
-
-        ``batch_size`` is the number of rows a batch will have, None for all of them.
-        """
-        raise NotImplementedError
-
-    def prediction_like(self, x: Array, rows: int) -> Array:
-        """An array of the shape and dtype of the prediction for ``rows`` rows like x's."""
-        raise NotImplementedError
-
-    def run(self, x: Array, training: bool, keep_cache: bool) -> Pass:
-        """The prediction for one batch, and what comes with it."""
-        raise NotImplementedError
-
-    def weight_penalty(self) -> float:
-        """What the regularizers of the weights add to the loss."""
-        raise NotImplementedError
+        super().__init__(layers, name)
 
     # Keras' methods.
 
@@ -57,17 +66,24 @@ class Evaluator:
         steps_per_execution: int = 1,  # noqa: ARG002
         jit_compile: bool | str = "auto",  # noqa: ARG002
         auto_scale_loss: bool = True,  # noqa: ARG002
+        *,
+        bptt: Any = None,
     ) -> None:
         """Choose how the model is trained and judged.
 
         Args:
-            optimizer: "sgd", "adam", "rmsprop", or an object with settings of its own.
-            loss: "mse", "mae", or an object.
+            optimizer: "sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad", or an object with
+                settings of its own; see `lstm_ref.optimizers`.
+            loss: a name such as "mse" or "sparse_categorical_crossentropy", an object, or a
+                function of one's own with its gradient; see `lstm_ref.losses`.
             metrics: names or objects, reported beside the loss; masks count, sample weights not.
             weighted_metrics: the same, with sample weights too.
             loss_weights: refused.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: how Keras computes;
                 accepted, without effect on values.
+            bptt: how gradients go back through time. None keeps everything of a batch until then;
+                `TruncatedBPTT` and `RecomputedBPTT` take less memory for long sequences. (Keras
+                has no such argument.)
 
         Raises:
             UnsupportedError: naming what is not supported.
@@ -75,6 +91,7 @@ class Evaluator:
         refuse("compile", {"loss_weights": loss_weights})
         self.optimizer = optimizers.get(optimizer)
         self.loss = None if loss is None else losses.get(loss)
+        self.bptt = strategies.get(bptt)
         self.report = _report(metrics, weighted_metrics)
 
     def evaluate(
@@ -90,15 +107,18 @@ class Evaluator:
     ) -> Any:
         """The loss and metrics on this data; the arguments are those of ``fit``.
 
+        Args:
+            steps: so many batches instead of all.
+            callbacks: told of the test and its batches.
+
         Returns:
             The loss alone, or [loss, metric, ...] where there are metrics, or with `return_dict`
             ``{"loss": ..., "mae": ...}``.
         """
-        refuse("evaluate", {"steps": steps, "callbacks": callbacks})
         _, loss = self.compiled("evaluate")
-        rows = checked_batch_size(batch_size)
-        data = self.data("evaluate", x, y, sample_weight, rows)
-        logs = self.judge_all(data, loss, rows, verbosity(verbose))
+        feed = self.feed("evaluate", x, y, sample_weight, batch_size, steps=steps)
+        calls = CallbackList.of(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": steps})
+        logs = self.judge_all(Epochs(feed, steps), loss, verbosity(verbose), calls)
         return logs if return_dict else values(logs)
 
     def predict(
@@ -109,17 +129,31 @@ class Evaluator:
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Array:
-        """The predictions for x, [N,T,K] or [N,K], computed ``batch_size`` rows at a time."""
-        refuse("predict", {"steps": steps, "callbacks": callbacks})
-        rows = checked_batch_size(batch_size)
-        x = self.prepare(x, rows)
-        predictions = self.prediction_like(x, len(x))
-        with Progress(steps_for(len(x), rows), verbosity(verbose)) as progress:
-            for start in range(0, len(x), rows):
-                part = slice(start, start + rows)
-                predictions[part] = self.run(x[part], training=False, keep_cache=False).y
+        """The predictions for x, [N,T,K] or [N,K], computed ``batch_size`` rows at a time.
+
+        Args:
+            x: an array, or batches: a `PyDataset`, a generator or another iterable. What is beside
+                x in a batch is left alone.
+            steps: so many batches instead of all.
+            callbacks: told of the prediction and its batches.
+        """
+        feed = self.feed("predict", x, None, None, batch_size, steps=steps, targets=False)
+        epochs = Epochs(feed, steps)
+        calls = CallbackList.of(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": steps})
+        calls.on_predict_begin()
+        parts: list[Array] = []
+        with Progress(epochs.steps, verbosity(verbose)) as progress:
+            for number, batch in enumerate(epochs.epoch(0)):
+                calls.on_predict_batch_begin(number)
+                parts.append(self.run(batch.x, training=False, keep_cache=False).y)
+                calls.on_predict_batch_end(number, {"outputs": parts[-1]})
                 progress.advance()
-        return predictions
+        calls.on_predict_end()
+        if not parts and gives_batches(x):
+            raise ValueError("predict needs a batch, and no batch came: the iterator is used up")
+        if not parts:
+            return self.prediction_like(self.prepare(x, None), 0)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Array:
         """The predictions for x as one batch."""
@@ -130,9 +164,9 @@ class Evaluator:
     ) -> Any:
         """Loss and metrics of all of x as one batch; the arguments are those of `evaluate`."""
         _, loss = self.compiled("test_on_batch")
-        data = self.data("test_on_batch", x, y, sample_weight)
+        batch = self.batch("test_on_batch", x, y, sample_weight)
         self.report.reset()
-        self.judge(data.whole(), loss)
+        self.judge(batch, loss)
         logs = self.report.result()
         return logs if return_dict else values(logs)
 
@@ -148,38 +182,62 @@ class Evaluator:
     # What these share with training.
 
     def judge_all(
-        self, data: Data, loss: losses.Loss, batch_size: int, verbose: int
+        self, epochs: Epochs, loss: losses.Loss, verbose: int, calls: CallbackList
     ) -> dict[str, float]:
-        """The loss and metrics over all rows."""
+        """The loss and metrics over all batches."""
         self.report.reset()
-        with Progress(steps_for(data.rows, batch_size), verbose) as progress:
-            for batch in data.batches(batch_size):
+        calls.on_test_begin()
+        number = -1
+        with Progress(epochs.steps, verbose) as progress:
+            for number, batch in enumerate(epochs.epoch(0)):
+                calls.on_test_batch_begin(number)
                 self.judge(batch, loss)
-                progress.advance(self.report.result())
+                if progress.shows_batches or calls.on_test_batch_end.called:
+                    logs = self.report.result()
+                    calls.on_test_batch_end(number, logs)
+                    progress.advance(logs)
+                else:
+                    progress.advance()
+            if number < 0:
+                raise ValueError(
+                    "there is no batch to evaluate: an iterator is used up after the first time; "
+                    "give an iterable that begins anew, or one that goes on for ever and a number "
+                    "of steps"
+                )
             logs = self.report.result()
             progress.finish(logs)
+        calls.on_test_end(logs)
         return logs
 
     @np.errstate(over="ignore", invalid="ignore")  # what diverges shows as inf or NaN in the loss
     def judge(self, batch: Batch, loss: losses.Loss) -> None:
         """Add one batch to the report."""
-        self.add_to_report(batch, self.run(batch.x, training=False, keep_cache=False), loss)
+        forward = self.run(batch.x, training=False, keep_cache=False, link=loss.link)
+        self.add_to_report(batch, self.judged(batch, forward, loss), loss, forward.logits)
 
-    def add_to_report(self, batch: Batch, forward: Pass, loss: losses.Loss) -> None:
-        """Add a batch that is already predicted to the report.
+    def judged(self, batch: Batch, forward: Pass, loss: losses.Loss) -> Judged:
+        """The loss of a batch that was predicted, with the penalties of regularizers."""
+        reading, y = readable(forward, loss)
+        value = reading.value(batch.y, y, batch.weight, forward.mask)
+        value = value + self.weight_penalty() + forward.penalty
+        return Judged(value, forward.y, forward.mask)
+
+    def add_to_report(
+        self,
+        batch: Batch,
+        judged: Judged | strategies.Learned,
+        loss: losses.Loss,
+        logits: Array | None = None,
+    ) -> None:
+        """Add a batch that is already judged to the report.
 
         Raises:
             ValueError: the loss is NaN because a target that counts is.
         """
-        value = self.total_loss(batch, forward, loss)
+        value, y, mask = judged.value, judged.y, judged.mask
         if np.isnan(value):
-            check_counted(batch.y, forward.mask, batch.numbers)
-        self.report.add(value, batch.y, forward.y, batch.weight, forward.mask)
-
-    def total_loss(self, batch: Batch, forward: Pass, loss: losses.Loss) -> float:
-        """The loss of a batch, with the penalties of regularizers."""
-        value = loss.value(batch.y, forward.y, batch.weight, forward.mask)
-        return value + self.weight_penalty() + forward.penalty
+            loss.check_target(batch.y, y.shape, mask, batch.numbers)
+        self.report.add(value, batch.y, y, batch.weight, mask, logits, loss.link)
 
     def compiled(self, method: str) -> tuple[optimizers.Optimizer, losses.Loss]:
         """The optimizer and the loss.
@@ -194,25 +252,148 @@ class Evaluator:
             )
         return self.optimizer, self.loss
 
-    def data(self, method: str, x: Any, y: Any, weight: Any, batch_size: int | None = None) -> Data:
-        """x, y and the sample weights as arrays that fit each other and the model.
+    # Where batches come from.
+
+    def feed(
+        self,
+        method: str,
+        x: Any,
+        y: Any,
+        weight: Any,
+        batch_size: int | None,
+        *,
+        class_weight: Any = None,
+        steps: int | None = None,
+        targets: bool = True,
+    ) -> Feed:
+        """Whatever ``fit``, ``evaluate`` and ``predict`` take as x, y and sample weights.
+
+        Args:
+            method: for messages.
+            x, y, weight, batch_size, class_weight, steps: see ``fit``.
+            targets: False leaves targets and weights alone; x is in their place in each batch.
 
         Raises:
-            UnsupportedError: a generator or data set instead of arrays, or no targets.
+            UnsupportedError: y or a batch size beside batches, or no targets.
+            ShapeError: arrays that do not fit each other or the model.
+        """
+        if steps is not None:
+            whole_number(steps, f"{method}(steps)")
+        fitting = partial(self._fitting, method, class_weight) if targets else self._inputs
+        if not gives_batches(x):
+            if batch_size is None and steps is not None and np.ndim(x):
+                batch_size = -(-len(x) // steps)  # as Keras: the rows in so many steps
+            rows = checked_batch_size(batch_size)
+            data = self._arrays(rows, x, y if targets else x, weight, fitting)
+            return ArrayFeed(data, rows)
+        for argument, given, advice in (
+            ("y", y, "each batch is (x, y)"),
+            ("sample_weight", weight, "each batch may be (x, y, sample_weight)"),
+            ("batch_size", batch_size, "they come as they are; validation_batch_size is another"),
+        ):
+            if given is not None:
+                raise UnsupportedError(
+                    f"{method}({argument}=...): x gives batches, so there is no {argument} beside "
+                    f"it; {advice}"
+                )
+
+        def read(item: Any) -> Batch:
+            arrays = fitting(None, *unpacked(item, f"a batch for {method}"))
+            return Batch(*arrays, np.arange(len(arrays[0])))
+
+        return IteratorFeed(x, read) if not is_numbered(x) else DatasetFeed(x, read)
+
+    def _arrays(self, rows: int, x: Any, y: Any, weight: Any, fitting: Fitting) -> Data:
+        """Arrays for batches of so many rows, made to fit each other and the model.
+
+        Arrays on the disk (``np.memmap``) stay there: each batch is read, checked and converted
+        when its turn comes.
+        """
+        given = [array for array in (x, y, weight) if array is not None]
+        if not any(isinstance(array, np.memmap) for array in given):
+            return Data(*fitting(rows, x, y, weight))
+        x, y, weight = (None if a is None else np.asanyarray(a) for a in (x, y, weight))
+        if any(len(array) != len(x) for array in given):
+            raise ShapeError(
+                f"x, y and sample_weight have {[len(a) for a in given]} rows: each needs as many "
+                "as x"
+            )
+        # The first rows, so that what does not fit is said before anything begins.
+        fitting(rows, x[:rows], y[:rows], None if weight is None else weight[:rows])
+        return Data(x, y, weight, convert=partial(fitting, rows))
+
+    def batch(
+        self, method: str, x: Any, y: Any, weight: Any = None, class_weight: Any = None
+    ) -> Batch:
+        """One batch of arrays that fit each other and the model."""
+        arrays = self._fitting(method, class_weight, None, x, y, weight)
+        return Batch(*arrays, np.arange(len(arrays[0])))
+
+    def _inputs(
+        self,
+        batch_size: int | None,
+        x: Any,
+        y: Any,  # noqa: ARG002
+        weight: Any,  # noqa: ARG002
+    ) -> tuple[Array, Array, Array | None]:
+        """x as the model reads it, alone."""
+        x = self.prepare(x, batch_size)
+        return x, x, None
+
+    def _fitting(
+        self, method: str, class_weight: Any, batch_size: int | None, x: Any, y: Any, weight: Any
+    ) -> tuple[Array, Array, Array | None]:
+        """x, the targets and the weights of all losses, as arrays that fit each other.
+
+        Raises:
+            UnsupportedError: something is missing.
             ShapeError: they do not fit.
         """
         if x is None or y is None:
             raise UnsupportedError(
                 f"{method} needs arrays for both the inputs x and the targets y, and "
-                f"{'x' if x is None else 'y'} is missing (generators and data sets are not "
-                "supported)"
+                f"{'x' if x is None else 'y'} is missing; or x gives batches (x, y)"
             )
+        _, loss = self.compiled(method)
         x = self.prepare(x, batch_size)
         like = self.prediction_like(x, len(x))
-        target, per_row = match_target(y, like.shape, like.dtype)
+        target, per_row = loss.fit_target(y, like.shape, like.dtype)
         if not len(x):
             raise ShapeError(f"{method} needs at least one row, and x has shape {x.shape}")
-        return Data(x, target, match_weight(weight, like.shape, like.dtype, per_row))
+        weights = match_weight(weight, like.shape, like.dtype, per_row)
+        if class_weight is not None:
+            weights = class_weights(target, class_weight, like.shape, like.dtype, weights)
+        return x, target, weights
+
+
+def gives_batches(x: Any) -> bool:
+    """Whether x is no array but gives batches of arrays."""
+    if x is None or isinstance(x, ARRAYS) or hasattr(x, "shape") or hasattr(x, "__array__"):
+        return False
+    return isinstance(x, Iterable) or is_numbered(x)
+
+
+def is_numbered(x: Any) -> bool:
+    """Whether batches can be had by number."""
+    numbered = hasattr(x, "__len__") and hasattr(x, "__getitem__")
+    return isinstance(x, PyDataset) or (numbered and not isinstance(x, Iterator))
+
+
+def unpacked(data: Any, what: str) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight), the last two None where they are missing.
+
+    Raises:
+        UnsupportedError: something else than x, (x,), (x, y) or (x, y, sample_weight).
+    """
+    if isinstance(data, dict):
+        raise UnsupportedError(f"{what} is a dict: (x, y) or (x, y, sample_weight) is needed")
+    parts = list(data) if isinstance(data, tuple | list) else [data]
+    if len(parts) not in (1, 2, 3):
+        raise UnsupportedError(
+            f"{what} has {len(parts)} parts: (x, y) or (x, y, sample_weight) is needed"
+        )
+    x, y, weight = [*parts, None, None][:3]
+    return x, y, weight
 
 
 def _report(plain: Any, weighted: Any) -> metrics.Report:

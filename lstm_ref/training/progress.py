@@ -43,10 +43,15 @@ def say(line: str) -> None:
 
 
 class Progress:
-    """One run over `steps` batches: ``with Progress(...) as progress: progress.advance(logs)``."""
+    """One run over `steps` batches: ``with Progress(...) as progress: progress.advance(logs)``.
 
-    def __init__(self, steps: int, verbose: int) -> None:
+    ``steps`` is None where nobody knows how many there will be.
+    """
+
+    def __init__(self, steps: int | None, verbose: int) -> None:
         self.steps, self.verbose = steps, verbose
+        self.shows_batches = verbose == 1 and interactive()
+        """Whether anybody sees the averages after each batch."""
         self._done = 0
         self._logs: dict[str, float] = {}
         self._started = time.perf_counter()
@@ -62,7 +67,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_description_str(self._trailer(), refresh=False)
             self._bar.update(1)
-        elif self.verbose == 1 and interactive():
+        elif self.shows_batches:
             # Not before: the first batch may compile kernels, and then says so in a line itself.
             self._bar = _bar(self._done, self.steps, self._trailer())
 
@@ -80,7 +85,7 @@ class Progress:
             self._bar.close()
         if kind is None and self.verbose:
             separator = " - " if self.verbose == 2 else f" {FULL * BAR_LENGTH} "
-            say(f"{self._done}/{self.steps}{separator}{self._trailer()}")
+            say(f"{self._done}/{self.steps or self._done}{separator}{self._trailer()}")
 
     def _trailer(self) -> str:
         """Time taken, time a step, and the numbers: ``1s 12ms/step - loss: 0.1234``."""
@@ -91,7 +96,7 @@ class Progress:
         return " - ".join(parts)
 
 
-def _bar(done: int, steps: int, trailer: str) -> Any:
+def _bar(done: int, steps: int | None, trailer: str) -> Any:
     """A line that is redrawn, cut to the width of the terminal, and leaves nothing behind."""
     from tqdm import tqdm  # only where a bar is drawn: importing the package stays light
 

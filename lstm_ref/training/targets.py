@@ -34,11 +34,11 @@ def match_target(y: Any, predicted: Shape, dtype: np.dtype[Any]) -> tuple[Array,
         return y[..., None], True
     raise ShapeError(
         f"the target y has shape {y.shape}, and the model predicts {predicted}: "
-        f"{_mismatch(y.shape, predicted)}"
+        f"{mismatch(y.shape, predicted)}"
     )
 
 
-def _mismatch(y: Shape, predicted: Shape) -> str:
+def mismatch(y: Shape, predicted: Shape) -> str:
     """The usual cause of a target of shape ``y`` for a prediction of shape ``predicted``."""
     if not y or y[0] != predicted[0]:
         return "x and y must have the same number of rows"
@@ -70,6 +70,19 @@ def _mismatch(y: Shape, predicted: Shape) -> str:
         f"the last layer has {predicted[-1]} outputs; use Dense({y[-1] if len(y) == 3 else 1}), or "
         f"choose {predicted[-1]} columns for y"
     )
+
+
+def direct_weight(
+    weight: Any, predicted: Shape, dtype: np.dtype[Any], per_row: bool
+) -> Array | None:
+    """`match_weight` for a loss or metric that is called alone: one number is for all steps.
+
+    Raises:
+        ShapeError: as `match_weight`.
+    """
+    if weight is not None and np.ndim(weight) == 0:
+        return np.full(predicted[:-1], real_array(weight, "sample_weight", dtype))
+    return match_weight(weight, predicted, dtype, per_row)
 
 
 def match_weight(
@@ -115,13 +128,15 @@ def check_counted(y: Array, mask: Array | None, numbers: Array) -> None:
     """Raise when a target that counts in the loss is NaN.
 
     Args:
-        y: the targets of a batch, [B,T,K] or [B,K].
+        y: the targets of a batch, [B,T,K] or [B,K]; labels, which are whole numbers, are none.
         mask: [B,T], True where the step is real, or None.
         numbers: [B], the numbers of the rows in the caller's data, for the message.
 
     Raises:
         ValueError: naming the first such row and step.
     """
+    if y.dtype.kind != "f":
+        return
     missing = np.isnan(y).any(axis=-1)  # [B,T]
     if mask is not None:
         missing &= mask
@@ -130,20 +145,26 @@ def check_counted(y: Array, mask: Array | None, numbers: Array) -> None:
     row, *step = np.argwhere(missing)[0]
     place = ", ".join([f"row {numbers[row]}", *(f"step {t}" for t in step)])
     raise ValueError(
-        f"the target y is NaN at {place}, which counts, so the loss is NaN. Where a label is "
-        "missing, give its step the sample_weight 0 and any number as label; where the step is "
-        "padding, mask it: Masking(mask_value) as the first layer, with x padded by mask_value "
-        "there"
+        f"the target y is NaN at {place}, which counts, so the loss is NaN. {MISSING_LABEL}"
     )
+
+
+MISSING_LABEL = (
+    "Where a label is missing, give its step the sample_weight 0 and any number as label; where "
+    "the step is padding, mask it: Masking(mask_value) as the first layer, with x padded by "
+    "mask_value there"
+)
+"""What to do where there is no label."""
 
 
 def looks_padded(x: Array, y: Array) -> bool:
     """Whether some rows of x[B,T,D] and y begin or end in zeros, as after ``pad_sequences``.
 
     Steps that are all 0 stand at one end of the rows only, in x and y alike, and not every row
-    has the same number of them.
+    has the same number of them. y may be labels [B,T].
     """
-    if x.ndim != 3 or y.ndim != 3 or y.shape[:2] != x.shape[:2]:
+    a_step_each = y.ndim == 3 or (y.ndim == 2 and y.dtype.kind == "i")
+    if x.ndim != 3 or not a_step_each or y.shape[:2] != x.shape[:2]:
         return False
     T = x.shape[1]
     zero = ~x.any(axis=2)  # [B,T]

@@ -5,52 +5,55 @@ through the layers, optimizer.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import UnsupportedError
-from lstm_ref.layers.base import refuse
+from lstm_ref.errors import ModelFormatError, NonFiniteError, UnsupportedError
+from lstm_ref.layers.base import Layer
 from lstm_ref.layers.session import fresh_seed
-from lstm_ref.layers.stack import Kept
 from lstm_ref.training import losses, optimizers
-from lstm_ref.training.batches import Batch, Data, checked_batch_size, steps_for
-from lstm_ref.training.evaluator import Evaluator, values
-from lstm_ref.training.history import History
+from lstm_ref.training.batches import Batch, whole_number
+from lstm_ref.training.bptt import Learned
+from lstm_ref.training.callbacks import CallbackList, History, TerminateOnNaN
+from lstm_ref.training.diagnosis import all_finite, find_bad_update, find_non_finite
+from lstm_ref.training.evaluator import Evaluator, gives_batches, unpacked, values
+from lstm_ref.training.feeds import ArrayFeed, Epochs, Feed
+from lstm_ref.training.optimizers.state import Step
 from lstm_ref.training.progress import Progress, Verbose, say, verbosity
+from lstm_ref.training.reading import readable
 from lstm_ref.training.targets import PADDING_ADVICE, looks_padded
 
 
+class TrainingState(NamedTuple):
+    """What a training remembers besides the weights: with it, it goes on as if never interrupted.
+
+    Attributes:
+        arrays: the optimizer's memory, ``"optimizer/momentum/lstm/kernel"``, and the states of
+            stateful layers, ``"states/lstm/h"``.
+        numbers: JSON-able: the optimizer's step count, the seed of the shuffling, and where the
+            generators of dropout stand.
+    """
+
+    arrays: dict[str, Array]
+    numbers: dict[str, Any]
+
+
 class Trainer(Evaluator):
-    """The learning half of a model."""
+    """Layers that learn.
 
-    def __init__(self) -> None:
-        super().__init__()
+    Attributes:
+        history: of the last ``fit``.
+        stop_training: set by a callback, it ends the ``fit`` that is running.
+    """
+
+    def __init__(self, layers: Sequence[Layer], name: str) -> None:
+        super().__init__(layers, name)
         self.history: History | None = None
-
-    # What a model provides.
-
-    def trainable_params(self) -> dict[str, Array]:
-        """The trainable weights by name."""
-        raise NotImplementedError
-
-    def assign_params(self, weights: Mapping[str, Array]) -> None:
-        """Replace weights by name."""
-        raise NotImplementedError
-
-    def backpropagate(self, d_y: Array, kept: list[Kept]) -> dict[str, Array]:
-        """The gradients on the trainable weights by name, from that on the prediction."""
-        raise NotImplementedError
-
-    def constrain(self, weights: Mapping[str, Array]) -> dict[str, Array]:
-        """New weights by name, those with a constraint made to satisfy it."""
-        raise NotImplementedError
-
-    def makes_masks(self) -> bool:
-        """Whether some layer says which steps are padding."""
-        raise NotImplementedError
+        self.stop_training = False
+        self._shuffle_seed: int | None = None
 
     # Keras' methods.
 
@@ -63,114 +66,201 @@ class Trainer(Evaluator):
         verbose: Verbose = "auto",
         callbacks: Any = None,
         validation_split: float = 0.0,
-        validation_data: Sequence[Any] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
-        class_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        validation_freq: int = 1,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Train, and return the loss and metrics of every epoch.
 
+        Interrupted by Ctrl-C, it leaves the model and its optimizer as they were after the last
+        whole step, and the finished epochs in ``model.history``.
+
         Args:
-            x: [N,T,D], the inputs.
+            x: [N,T,D], the inputs. Or batches (x, y) or (x, y, sample_weight): a `PyDataset`, or
+                a generator or another iterable, which is asked for one batch at a time. An
+                ``np.memmap`` is read batch by batch.
             y: [N,T,K] or [N,K], the targets, of the shape of the predictions; a last axis of 1
-                may be left out.
+                may be left out. Whole numbers [N,T] or [N] for sparse_categorical_crossentropy.
             batch_size: rows a step, 32 by default; the last batch may be smaller, and counts.
-            epochs, initial_epoch: the epochs run are ``initial_epoch`` to ``epochs - 1``.
+            epochs, initial_epoch: the epochs run are ``initial_epoch`` to ``epochs - 1``. With an
+                ``initial_epoch``, a model goes on shuffling as if it had not stopped, also after it
+                was saved and loaded.
             verbose: see `lstm_ref.training.progress`.
+            callbacks: see `lstm_ref.callbacks`.
             validation_split: this part of the rows, the last ones, is not trained on.
-            validation_data: (x, y) or (x, y, sample_weight) to evaluate after each epoch.
-            shuffle: deal the rows in a new order each epoch (from `set_seed`).
+            validation_data: (x, y) or (x, y, sample_weight), or batches of them, to evaluate after
+                each epoch.
+            shuffle: deal the rows in a new order each epoch (from `set_seed`); of a `PyDataset`,
+                the batches. Iterators keep their order.
+            class_weight: a factor on the loss of each class, {0: 1.0, 1: 5.0}.
             sample_weight: one for each step, (N,T) or (N,T,1), or each row, (N,1); where there
                 is one prediction a row, (N,).
+            steps_per_epoch: so many batches are an epoch, and the next one goes on from there.
+            validation_steps: so many batches of the validation data are evaluated.
             validation_batch_size: `batch_size` when None.
-            validation_freq: evaluate after every so many epochs.
-            callbacks, class_weight, steps_per_epoch, validation_steps: refused.
+            validation_freq: evaluate after every so many epochs, or after those in a list, whose
+                numbers begin at 1.
 
         Raises:
             ShapeError: y or sample_weight do not fit the predictions, or x the model.
             ValueError: the model is not compiled, or a target that counts is NaN.
+            NonFiniteError: the loss has become NaN; it names the place where that began. With a
+                `TerminateOnNaN` training stops without an error, as in Keras.
             UnsupportedError: naming what is not supported.
 
         Warns:
-            UserWarning: rows look padded and no layer masks them; no weight is trainable.
+            UserWarning: rows look padded and no layer masks them; no weight is trainable; the data
+                ran out.
         """
-        refuse(
-            "fit",
-            {
-                "callbacks": callbacks,
-                "class_weight": class_weight,
-                "steps_per_epoch": steps_per_epoch,
-                "validation_steps": validation_steps,
-            },
-        )
+        optimizer, loss = self.compiled("fit")
+        epochs = whole_number(epochs, "epochs", least=0)
+        initial_epoch = whole_number(initial_epoch, "initial_epoch", least=0)
         if shuffle not in (True, False):
             raise UnsupportedError(f"fit(shuffle={shuffle!r}) is not supported: True or False is")
-        if not isinstance(validation_freq, int):
-            raise UnsupportedError(f"fit(validation_freq={validation_freq!r}): a number is needed")
-        optimizer, loss = self.compiled("fit")
-        rows = checked_batch_size(batch_size)
-        data, held_out = self.data("fit", x, y, sample_weight, rows), None
+        feed = self.feed(
+            *("fit", x, y, sample_weight, batch_size),
+            class_weight=class_weight,
+            steps=steps_per_epoch,
+        )
+        held_out = None
         if validation_data is not None:
-            held_out = self.data("fit(validation_data=...)", *_unpack(validation_data), rows)
+            held = (validation_data, None, None)
+            if not gives_batches(validation_data):
+                held = unpacked(validation_data, "validation_data")
+            rows = validation_batch_size or (None if gives_batches(held[0]) else batch_size)
+            held_out = self.feed("fit(validation_data)", *held, rows, steps=validation_steps)
         elif validation_split:
-            data, held_out = data.split(validation_split)
-        self._warn_about(data)
+            feed, held_out = feed.split(validation_split, validation_batch_size)
+        judges = _epochs_judged(validation_freq)
+        self._warn_about(feed, loss)
 
-        steps, level = steps_for(data.rows, rows), verbosity(verbose)
-        run = {"verbose": verbose, "epochs": epochs, "steps": steps}
-        history = self.history = History(run, self)
-        generator = np.random.default_rng(fresh_seed())
-        for epoch in range(initial_epoch, epochs):
+        training, level = Epochs(feed, steps_per_epoch), verbosity(verbose)
+        validation = None if held_out is None else Epochs(held_out, validation_steps)
+        run = {"verbose": verbose, "epochs": epochs, "steps": training.steps}
+        calls = CallbackList.of(callbacks, self, run, add_history=True)
+        self.stop_training = False
+        if initial_epoch == 0 or self._shuffle_seed is None:
+            self._shuffle_seed = fresh_seed()
+        calls.on_train_begin()
+        begin = calls.first_step(initial_epoch)  # an epoch and a step, further on after a restart
+        training.seed = self._shuffle_seed if shuffle else None
+        logs: dict[str, float] = {}
+        for epoch in range(begin.epoch, epochs):
             if level and epochs > 1:
                 say(f"Epoch {epoch + 1}/{epochs}")
-            order = generator.permutation(data.rows) if shuffle else None
-            self.report.reset()
-            with Progress(steps, level) as progress:
-                for batch in data.batches(rows, order):
-                    self.train_step(batch, optimizer, loss)
-                    progress.advance(self.report.result())
+            calls.on_epoch_begin(epoch)
+            done = begin.step if epoch == begin.epoch else 0
+            with Progress(training.steps, level) as progress:
+                if not self._train(training, epoch, done, progress, calls):
+                    break
                 logs = self.report.result()
-                if held_out is not None and (epoch + 1) % validation_freq == 0:
-                    held_rows = checked_batch_size(validation_batch_size or rows)
-                    judged = self.judge_all(held_out, loss, held_rows, verbose=0)
-                    logs.update({f"val_{name}": value for name, value in judged.items()})
+                if validation is not None and judges(epoch):
+                    judged = self.judge_all(validation, loss, 0, calls)
+                    logs |= {f"val_{name}": value for name, value in judged.items()}
                 progress.finish(logs)
-            history.add(epoch, logs)
-        return history
+            calls.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        self.assign_params(optimizer.finalized(self.trainable_params()))
+        calls.on_train_end(logs)
+        assert isinstance(self.history, History)
+        return self.history
+
+    def _train(
+        self, training: Epochs, epoch: int, done: int, progress: Progress, calls: CallbackList
+    ) -> bool:
+        """Learn from the batches of an epoch, apart from the first ones; whether there was one."""
+        optimizer, loss = self.compiled("fit")
+        stops_itself = any(isinstance(each, TerminateOnNaN) for each in calls.callbacks)
+        self.report.reset()
+        number = done - 1
+        for number, batch in enumerate(training.epoch(epoch, done), start=done):
+            calls.on_train_batch_begin(number)
+            self.train_step(batch, optimizer, loss, refuse_nan=not stops_itself)
+            if progress.shows_batches or calls.on_train_batch_end.called:
+                logs = self.report.result()
+                calls.on_train_batch_end(number, logs)
+                progress.advance(logs)
+            else:
+                progress.advance()
+            if self.stop_training:
+                break
+        if number < done and not done:  # a restarted fit may have nothing left of its epoch
+            warnings.warn(
+                "the data gave no batch for this epoch, so training ends: an iterator is used up "
+                "after the first epoch; set steps_per_epoch, or let it go on for ever",
+                stacklevel=3,
+            )
+            return False
+        return True
 
     def train_on_batch(
         self,
         x: Any,
         y: Any = None,
         sample_weight: Any = None,
-        class_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """One step of training on all of x; the loss and metrics before it."""
-        refuse("train_on_batch", {"class_weight": class_weight})
         optimizer, loss = self.compiled("train_on_batch")
-        data = self.data("train_on_batch", x, y, sample_weight)
+        batch = self.batch("train_on_batch", x, y, sample_weight, class_weight)
         self.report.reset()
-        self.train_step(data.whole(), optimizer, loss)
+        self.train_step(batch, optimizer, loss)
         logs = self.report.result()
         return logs if return_dict else values(logs)
 
     # A step of training.
 
     @np.errstate(over="ignore", invalid="ignore")  # what diverges shows as inf or NaN in the loss
-    def train_step(self, batch: Batch, optimizer: optimizers.Optimizer, loss: losses.Loss) -> None:
-        """Learn from one batch, and add it to the report as it was before."""
-        forward = self.run(batch.x, training=True, keep_cache=True)
-        self.add_to_report(batch, forward, loss)
-        d_y = loss.gradient(batch.y, forward.y, batch.weight, forward.mask)
-        gradients = self.backpropagate(d_y, forward.kept)
-        new = optimizer.apply(self.trainable_params(), gradients)
-        self.assign_params(self.constrain(new))
+    def train_step(
+        self,
+        batch: Batch,
+        optimizer: optimizers.Optimizer,
+        loss: losses.Loss,
+        refuse_nan: bool = True,
+    ) -> None:
+        """Learn from one batch, and add it to the report as it was before.
+
+        Raises:
+            NonFiniteError: the loss is NaN, or a weight would be, and `refuse_nan`. Nothing has
+                changed then, but the states of stateful layers.
+        """
+        learned = self.learn(batch, loss)
+        forward = learned.forward
+        self.add_to_report(batch, learned, loss, None if forward is None else forward.logits)
+        if refuse_nan and np.isnan(learned.value):
+            raise NonFiniteError(find_non_finite(self, batch, loss, forward))
+        step = optimizer.propose(self.trainable_params(), learned.gradients)
+        new = self.constrain(step.weights)
+        if refuse_nan and not all_finite(new.values()):
+            raise NonFiniteError(find_bad_update(self, batch, loss, new, forward))
+        try:
+            self._take(new, optimizer, step)
+        except KeyboardInterrupt:
+            self._take(new, optimizer, step)  # all of the step or none
+            raise
+
+    def _take(self, new: Mapping[str, Array], optimizer: optimizers.Optimizer, step: Step) -> None:
+        self.assign_params(new)
+        optimizer.accept(step)
+
+    def learn(self, batch: Batch, loss: losses.Loss) -> Learned:
+        """The loss of a batch, and its gradient on every trainable weight."""
+        if self.bptt is not None:
+            return self.bptt.learn(self, batch, loss)
+        forward = self.run(batch.x, training=True, keep_cache=True, link=loss.link)
+        value, y, mask = self.judged(batch, forward, loss)
+        reading, of = readable(forward, loss)
+        d = reading.gradient(batch.y, of, batch.weight, mask)
+        gradients = self.backpropagate(d, forward.kept, from_logits=of is not y)
+        return Learned(value, y, mask, gradients, forward)
 
     def loss_and_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -184,26 +274,78 @@ class Trainer(Evaluator):
             The loss, and gradients by name ("lstm/kernel", ...), each of its weight's shape.
         """
         _, loss = self.compiled("loss_and_gradients")
-        batch = self.data("loss_and_gradients", x, y, sample_weight).whole()
-        forward = self.run(batch.x, training=True, keep_cache=True)
-        d_y = loss.gradient(batch.y, forward.y, batch.weight, forward.mask)
-        return self.total_loss(batch, forward, loss), self.backpropagate(d_y, forward.kept)
+        learned = self.learn(self.batch("loss_and_gradients", x, y, sample_weight), loss)
+        return learned.value, learned.gradients
 
-    def _warn_about(self, data: Data) -> None:
+    # What a training goes on from.
+
+    def training_state(self, states: bool = True) -> TrainingState:
+        """What to keep beside the weights, so that a later training goes on as if uninterrupted.
+
+        Args:
+            states: with the states of stateful layers.
+        """
+        optimizer, _ = self.compiled("training_state")
+        arrays = {f"optimizer/{name}": a for name, a in optimizer.state_arrays().items()}
+        if states:
+            arrays |= {f"states/{name}": a for name, a in self.layer_states().items()}
+        numbers = {
+            "optimizer": optimizer.state_numbers(),
+            "shuffle_seed": self._shuffle_seed,
+            "dropout": self.dropout_state(),
+        }
+        return TrainingState(arrays, numbers)
+
+    def restore_training_state(
+        self, arrays: Mapping[str, Array], numbers: Mapping[str, Any]
+    ) -> None:
+        """Go on from a `TrainingState`. The weights are not part of it.
+
+        Raises:
+            ModelFormatError, ShapeError: it is not the state of such a model and optimizer.
+        """
+        optimizer, _ = self.compiled("restore_training_state")
+        of_optimizer, of_layers = (
+            {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+            for start in ("optimizer/", "states/")
+        )
+        if set(numbers) != {"optimizer", "shuffle_seed", "dropout"} or len(of_optimizer) + len(
+            of_layers
+        ) != len(arrays):
+            raise ModelFormatError(
+                f"this is not what a training keeps: numbers {sorted(numbers)} and arrays "
+                f"{sorted(arrays)}"
+            )
+        optimizer.build(self.trainable_params())
+        optimizer.restore_state(of_optimizer, numbers["optimizer"])
+        seed = numbers["shuffle_seed"]
+        self._shuffle_seed = None if seed is None else whole_number(seed, "shuffle_seed", least=0)
+        self.restore_dropout_state(numbers["dropout"])
+        self.restore_layer_states(of_layers)
+
+    def _warn_about(self, feed: Feed, loss: losses.Loss) -> None:
         """Say what would make this training useless."""
+        if (doubt := loss.doubt(self.layers[-1].final_activation)) is not None:
+            warnings.warn(doubt, stacklevel=3)
         if not self.trainable_params():
             warnings.warn("the model has no trainable weights: fit changes none", stacklevel=3)
-        if not self.makes_masks() and looks_padded(data.x, data.y):
-            warnings.warn(PADDING_ADVICE, stacklevel=3)
+        if isinstance(feed, ArrayFeed) and not self.makes_masks():
+            some = next(feed.data.batches(max(feed.batch_size, LOOKED_AT)))
+            if looks_padded(some.x, some.y):
+                warnings.warn(PADDING_ADVICE, stacklevel=3)
 
 
-def _unpack(validation_data: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight or None).
+LOOKED_AT = 100
+"""So many rows, or a batch, are looked at to see whether they are padded."""
+
+
+def _epochs_judged(validation_freq: Any) -> Callable[[int], bool]:
+    """Says for an epoch, counted from 0, whether it is followed by a validation.
 
     Raises:
-        UnsupportedError: something else.
+        ValueError: neither a whole number above 0 nor a list of epochs.
     """
-    if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
-        raise UnsupportedError("validation_data must be (x, y) or (x, y, sample_weight)")
-    x, y, *weight = validation_data
-    return x, y, weight[0] if weight else None
+    if isinstance(validation_freq, list | tuple | set):
+        return lambda epoch: epoch + 1 in validation_freq
+    every = whole_number(validation_freq, "validation_freq")
+    return lambda epoch: (epoch + 1) % every == 0

@@ -12,15 +12,19 @@ until the entry is found.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import ShapeError
-from lstm_ref.formats import ModelRecord
+from lstm_ref.errors import ShapeError, UnsupportedError
+from lstm_ref.layers import Layer
 from lstm_ref.model import Sequential
+from lstm_ref.training.batches import Batch
+from lstm_ref.training.bptt import TruncatedBPTT
+from lstm_ref.training.through_time import way_back
 from lstm_ref.verify.differences import Slope, compare_slope
+from lstm_ref.verify.in_float64 import in_float64
 
 Weights = Mapping[str, Array]
 LossAndGradients = Callable[[Weights], tuple[float, Weights]]
@@ -119,26 +123,60 @@ class GradientCheck:
             )
 
 
+@overload
 def gradcheck(
-    model: Sequential,
+    model_or_function: Sequential,
     x: Any,
     y: Any,
     sample_weight: Any = None,
+    *,
+    inputs: bool = False,
+    rtol: float = 1e-6,
+    elementwise: int = 500,
+    directions: int = 3,
+    seed: int = 0,
+) -> GradientCheck: ...
+
+
+@overload
+def gradcheck(
+    model_or_function: LossAndGradients,
+    x: Weights,
+    /,
     *,
     rtol: float = 1e-6,
     elementwise: int = 500,
     directions: int = 3,
     seed: int = 0,
-) -> GradientCheck:
-    """Compare the gradient of a compiled model's loss on (x, y) with finite differences.
+) -> GradientCheck: ...
 
-    A float64 copy of the model is checked, with the same weights and the same code; the model
-    stays as it is. A stateful model is checked from a zero state.
+
+def gradcheck(
+    model_or_function: Any,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    inputs: bool = False,
+    rtol: float = 1e-6,
+    elementwise: int = 500,
+    directions: int = 3,
+    seed: int = 0,
+) -> GradientCheck:
+    """Compare gradients with finite differences of the loss they are said to belong to.
+
+    ``gradcheck(model, x, y)`` checks a compiled model: a float64 copy of it, with the same weights
+    and the same code; the model stays as it is. A stateful model is checked from a zero state, and
+    dropout drops the same for every difference.
+
+    ``gradcheck(function, weights)`` checks a function of one's own that takes weights by name and
+    gives a loss and its gradients, see `gradcheck_function`.
 
     Args:
-        model: compiled, and built or buildable from x.
+        model_or_function: a model, built or buildable from x, or a function.
         x, y, sample_weight: as ``fit`` takes them; one batch. A few rows and steps are enough, and
-            quick.
+            quick. For a function, the weights in place of x, and nothing else.
+        inputs: check the gradient on x as well, under the name ``"x"``.
         rtol: the relative error that counts as agreement.
         elementwise: tensors of up to so many entries are checked entry by entry.
         directions: how many random directions for each larger tensor.
@@ -150,25 +188,85 @@ def gradcheck(
     Raises:
         ShapeError: x, y or sample_weight do not fit the model.
         ValueError: the model is not compiled, or no weight is trainable.
+        UnsupportedError: truncated backpropagation, whose gradient is no slope; `inputs` that are
+            whole numbers.
+        TypeError: neither a model nor a function.
     """
-    model.compiled("gradcheck")
-    model.data("gradcheck", x, y, sample_weight)  # builds the model, and raises what does not fit
-    copy = _in_float64(model)
+    how: dict[str, Any] = {
+        "rtol": rtol, "elementwise": elementwise, "directions": directions, "seed": seed,
+    }  # fmt: skip
+    if isinstance(model_or_function, Sequential):
+        loss_and_gradients, start = _of_model(model_or_function, x, y, sample_weight, inputs)
+        return gradcheck_function(loss_and_gradients, start, **how)
+    if not callable(model_or_function) or isinstance(model_or_function, Layer):
+        raise TypeError(
+            f"gradcheck checks a Sequential, or a function of weights by name that gives a loss "
+            f"and its gradients, and {model_or_function!r} came: a layer alone is checked as "
+            "Sequential([layer]), compiled with a loss"
+        )
+    if y is not None or sample_weight is not None or inputs:
+        raise TypeError(
+            "gradcheck(function, weights) takes no y, sample_weight or inputs: what a function "
+            "computes with is its own, and a gradient on it is checked as one of the weights"
+        )
+    return gradcheck_function(model_or_function, x, **how)
 
-    def loss_and_gradients(weights: Weights) -> tuple[float, Weights]:
-        copy.reset_states()
-        copy.assign_params(weights)
-        copy.restart_dropout()  # the loss is a function of the weights when it drops the same
+
+def _of_model(
+    model: Sequential, x: Any, y: Any, sample_weight: Any, inputs: bool
+) -> tuple[LossAndGradients, Weights]:
+    """The loss of a model as a function of its weights, and of x if that is wanted; and these."""
+    model.compiled("gradcheck")
+    if isinstance(model.bptt, TruncatedBPTT):
+        raise UnsupportedError(
+            f"gradcheck: the model was compiled with bptt={model.bptt}, and the gradient of "
+            "truncated backpropagation is not the slope of the loss: it leaves out what flows back "
+            "further. Compile the model without bptt to check its layers"
+        )
+    batch = model.batch("gradcheck", x, y, sample_weight)  # builds, and raises what does not fit
+    copy = in_float64(model)
+
+    def of_weights(weights: Weights, x: Any = x) -> tuple[float, Weights]:
+        _begin(copy, weights)
         return copy.loss_and_gradients(x, y, sample_weight)
 
-    return gradcheck_function(
-        loss_and_gradients,
-        copy.trainable_params(),
-        rtol=rtol,
-        elementwise=elementwise,
-        directions=directions,
-        seed=seed,
-    )
+    if not inputs:
+        return of_weights, copy.trainable_params()
+
+    first = copy.layers[0]
+    if batch.x.dtype.kind != "f":
+        raise UnsupportedError(
+            f"gradcheck(inputs=True): layer {first.name!r} reads whole numbers, which have no "
+            "gradient"
+        )
+    batch = copy.batch("gradcheck", x, y, sample_weight)
+    real: Any = True
+    if first.makes_masks:  # what is padding stays padding, whatever is added to it
+        real = first.compute_mask(batch.x)[..., None]
+
+    def of_weights_and_x(values: Weights) -> tuple[float, Weights]:
+        weights = {name: value for name, value in values.items() if name != "x"}
+        moved = batch._replace(x=np.where(real, values["x"], batch.x))
+        value, gradients = of_weights(weights, moved.x)
+        _begin(copy, weights)
+        return value, {**gradients, "x": _input_gradient(copy, moved)}
+
+    return of_weights_and_x, {**copy.trainable_params(), "x": np.where(real, batch.x, 0.0)}
+
+
+def _input_gradient(model: Sequential, batch: Batch) -> Array:
+    """The gradient of the loss on the input of the first layer."""
+    _, loss = model.compiled("gradcheck")
+    forward = model.run(batch.x, training=True, keep_cache=True, link=loss.link)
+    *_, first = way_back(model, batch, loss, forward)
+    return first.d_x
+
+
+def _begin(model: Sequential, weights: Weights) -> None:
+    """Make the next loss a function of these weights: from zero states, dropping the same."""
+    model.reset_states()
+    model.assign_params(weights)
+    model.restart_dropout()
 
 
 def gradcheck_function(
@@ -339,32 +437,3 @@ def _check_shapes(weights: Weights, gradients: Weights) -> None:
             f"the weight {name!r} has shape {wanted.get(name, 'none')}, and its gradient "
             f"{given.get(name, 'none')}: one gradient for each weight is needed, of its shape"
         )
-
-
-def _in_float64(model: Sequential) -> Sequential:
-    """A copy of a built, compiled model that computes in float64."""
-    record = model.to_record()
-    config = {
-        **record.config,
-        "config": _with_float64(record.config["config"]),
-        "compile": None,
-    }
-    weights = {name: weight.astype(np.float64) for name, weight in record.weights.items()}
-    copy = Sequential.from_record(ModelRecord(config, weights))
-    copy.compile(loss=model.loss)
-    return copy
-
-
-def _with_float64(config: Any) -> Any:
-    """A config with float64 in place of every dtype, those of layers inside layers included.
-
-    An `Input` of whole numbers stays one.
-    """
-    if isinstance(config, list):
-        return [_with_float64(entry) for entry in config]
-    if not isinstance(config, dict):
-        return config
-    return {
-        key: "float64" if key == "dtype" and "int" not in str(value) else _with_float64(value)
-        for key, value in config.items()
-    }

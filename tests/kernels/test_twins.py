@@ -139,7 +139,7 @@ def test_lstm_twins_agree(
     tolerance = 200 * float(np.finfo(dtype).eps)
     parts = [vars(spec) | vars(spec.cache), vars(kernel) | vars(kernel.cache)]
     parts = [p | vars(compare[n][1]) for p, n in zip(parts, compare, strict=True)]
-    assert parts[0].keys() == parts[1].keys()
+    assert parts[0].keys() == parts[1].keys() - {"xh", "cells"}  # what the loops read again
     for name in parts[0].keys() - {"cache", "params", "config", "dropout", "backend"}:
         expected, got = (p[name] for p in parts)
         if expected is None:

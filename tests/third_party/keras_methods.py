@@ -1,8 +1,11 @@
 """Which of Keras' test methods are run in another way than they stand, and which are not, and why.
 
 Every method of the modules in `keras_source.PLACES` that is not named here is run as it stands.
-The names are those of Keras 3.15's source; one with parameters stands for all its parameters.
+The names are those of Keras 3.15's source; one with parameters stands for all its parameters,
+unless the number of some is given with it.
 """
+
+from tests.third_party import methods_callbacks, methods_optimizers
 
 SAME_NUMBERS = "same numbers"
 """Run in Keras too, and every number compared with what Keras gives."""
@@ -167,6 +170,8 @@ NOT_APPLICABLE = {
             test_initializer_with_data_parallel_layout test_initializer_with_model_parallel_layout
         """,
     },
+    **methods_optimizers.NOT_APPLICABLE,
+    **methods_callbacks.NOT_APPLICABLE,
 }
 """By module and reason, the names of the methods that are not run."""
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
+from tests.third_party import methods_callbacks, methods_optimizers
+
 PLACES = {
     "lstm_test": "layers/rnn",
     "bidirectional_test": "layers/rnn",
@@ -32,6 +34,8 @@ PLACES = {
     "constant_initializers_test": "initializers",
     "random_initializers_test": "initializers",
     "initializer_test": "initializers",
+    **methods_optimizers.PLACES,
+    **methods_callbacks.PLACES,
 }
 """The test modules of what both libraries have, and their folders in ``keras/src``."""
 

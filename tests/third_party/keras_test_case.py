@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lstm_ref.layers import Layer, registry
-from tests.third_party import layer_checks
+from tests.third_party import layer_checks, methods_callbacks, methods_optimizers
 
 parameterized = pytest.importorskip(
     "absl.testing.parameterized",
@@ -79,6 +79,8 @@ SENTENCES: dict[tuple[type[Exception], str], tuple[type[Exception], str]] = {
         ValueError,
         "Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape=(4, 4, 4)",
     ): (ValueError, r"compares the rows of a matrix, and w has shape \(4, 4, 4\)"),
+    **methods_optimizers.SENTENCES,
+    **methods_callbacks.SENTENCES,
 }
 """What Keras raises, and what is raised here in its place: the error and a part of its sentence.
 
@@ -125,8 +127,8 @@ class KerasTestCase(parameterized.TestCase):
 
     # Errors, and their sentences.
 
-    def assertRaisesRegex(self, expected: Any, sentence: Any) -> Any:
-        ours, regex = SENTENCES[expected, sentence]
+    def assertRaisesRegex(self, expected: Any, expected_regex: Any) -> Any:
+        ours, regex = SENTENCES[expected, expected_regex]
         return pytest.raises(ours, match=regex)
 
     def assertEqual(self, first: Any, second: Any, msg: Any = None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ import lstm_ref as lr
 from lstm_ref.layers import Layer, constraints, initializers, regularizers
 from lstm_ref.layers.carried_mask import carried_mask
 from lstm_ref.layers.composite import Composite
+from lstm_ref.training import optimizers, schedules
+from lstm_ref.training.optimizers import Optimizer
 from tests.third_party.stand_ins import is_stand_in
 
 
@@ -166,12 +168,16 @@ def check_no_custom_classes(custom_objects: Mapping[str, Any] | None) -> None:
     assert all(map(is_stand_in, (custom_objects or {}).values())), custom_objects
 
 
-def home_of(thing: Any) -> ModuleType:
-    """The module of initializers, regularizers or constraints, which reads and writes them."""
-    homes = {
+def home_of(thing: Any) -> Any:
+    """What reads and writes things of this kind: mostly their module."""
+    homes: dict[type, Any] = {
         initializers.Initializer: initializers,
         regularizers.Regularizer: regularizers,
         constraints.Constraint: constraints,
+        Optimizer: optimizers,
+        schedules.LearningRateSchedule: SimpleNamespace(
+            get=schedules.deserialize, serialize=schedules.serialize
+        ),
     }
     (home,) = (home for kind, home in homes.items() if isinstance(thing, kind))
     return home

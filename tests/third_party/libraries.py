@@ -11,11 +11,14 @@ import lstm_ref as lr
 from lstm_ref.layers import Layer
 from lstm_ref.layers.base import read_only
 from lstm_ref.spec.activations import ACTIVATIONS
+from tests.third_party import keras_callbacks, keras_optimizers
 from tests.third_party.keras_source import Absent, Library, Recorded
 from tests.third_party.keras_test_case import KerasTestCase
 from tests.third_party.stand_ins import STAND_INS, stand_ins
 
-MODULES = ("layers", "initializers", "regularizers", "constraints", "models", "utils")
+MODULES = (
+    "layers", "initializers", "regularizers", "constraints", "models", "optimizers", "utils",
+)  # fmt: skip
 """Modules with the same name in both."""
 
 
@@ -25,6 +28,7 @@ def lstm_ref_library(test_case: type[KerasTestCase], with_an_lstm: bool) -> Libr
     own = stand_ins(lr.layers, lr.initializers.Constant) if with_an_lstm else {}
     own["Layer"] = LayerWithCall
     modules = {name: Recorded(getattr(lr, name), library.used, own) for name in MODULES}
+    modules["schedules"] = Recorded(lr.optimizers.schedules, library.used, {})
     library.names = {
         **{f"keras.src.{name}": module for name, module in modules.items()},
         "keras.src.models.Sequential": modules["models"].Sequential,
@@ -38,11 +42,17 @@ def lstm_ref_library(test_case: type[KerasTestCase], with_an_lstm: bool) -> Libr
             backend=lambda: "numpy",
             SUPPORTS_SPARSE_TENSORS=False,
             SUPPORTS_RAGGED_TENSORS=False,
-            Variable=np.asarray,
+            Variable=keras_optimizers.Variable,
+            convert_to_tensor=np.asarray,
+            floatx=lr.floatx,
             convert_to_numpy=np.asarray,
         ),
         "keras.src.backend.common.keras_tensor.KerasTensor": np.zeros,
-        "keras.src.ops": WithoutMore("keras.src.ops", convert_to_tensor=np.asarray),
+        "keras.src.ops": WithoutMore(
+            "keras.src.ops", **vars(keras_optimizers.OPS), **keras_callbacks.OPS
+        ),
+        **keras_optimizers.names(modules),
+        **keras_callbacks.names(library.used),
         "conftest.skip_if_backend": lambda backend, reason: lambda method: method,
         **testing(test_case),
         **cells(own),
@@ -66,7 +76,9 @@ def keras_library(test_case: type[KerasTestCase]) -> Library:
 
 def testing(test_case: type[KerasTestCase]) -> dict[str, Any]:
     """``keras.src.testing``, for a machine without accelerators, and ``pytest``."""
-    names = SimpleNamespace(TestCase=test_case, tensorflow_uses_gpu=lambda: False)
+    names = SimpleNamespace(
+        TestCase=test_case, tensorflow_uses_gpu=lambda: False, jax_uses_gpu=lambda: False
+    )
     return {
         "keras.src.testing": names,
         "keras.src.testing.test_case": names,

@@ -5,10 +5,11 @@ import pytest
 
 import lstm_ref
 from lstm_ref import layers
-from lstm_ref.errors import ShapeError
+from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers import LSTM, Dense, Input, Masking
 from lstm_ref.layers.session import set_seed
 from lstm_ref.model import Sequential
+from lstm_ref.training.bptt import RecomputedBPTT, TruncatedBPTT
 from lstm_ref.verify import gradcheck, gradcheck_function
 
 
@@ -144,8 +145,8 @@ def planted(monkeypatch):
     def plant(weight: str, index: tuple, factor: float):
         right = Sequential.backpropagate
 
-        def wrong(self, d_y, caches):
-            gradients = right(self, d_y, caches)
+        def wrong(self, *arguments, **options):
+            gradients = right(self, *arguments, **options)
             gradient = gradients[weight].copy()
             gradient[index] *= factor
             return {**gradients, weight: gradient}
@@ -234,6 +235,90 @@ def test_the_functional_core_with_gradients_from_everywhere(rng):
     assert result.worst.layer == ""
 
 
+def quadratic(weights):
+    """½ Σ aᵢ·w² and its gradient."""
+    a = np.arange(1.0, 7).reshape(2, 3)
+    return 0.5 * float(np.sum(a * weights["w"] ** 2)), {"w": a * weights["w"]}
+
+
+def test_a_function_of_ones_own():
+    weights = {"w": np.linspace(-1, 2, 6).reshape(2, 3)}
+    result = gradcheck(quadratic, weights)
+    assert result.ok
+    assert [t.name for t in result.tensors] == ["w"]
+    assert str(result) == str(gradcheck_function(quadratic, weights))
+
+    def wrong(weights):
+        loss, gradients = quadratic(weights)
+        gradients["w"][1, 2] *= 1.01
+        return loss, gradients
+
+    result = gradcheck(wrong, weights, elementwise=1, directions=2)
+    assert not result.ok
+    assert result.worst.place == "w[1, 2]"
+    with pytest.raises(TypeError, match="takes no y, sample_weight or inputs"):
+        gradcheck(quadratic, weights, inputs=True)
+    with pytest.raises(TypeError, match="takes no y, sample_weight or inputs"):
+        gradcheck(quadratic, weights, np.zeros(3))
+
+
+@pytest.mark.parametrize("other", [LSTM(3), 7, None])
+def test_what_is_neither_a_model_nor_a_function_is_told(other, rng):
+    with pytest.raises(TypeError, match=r"Sequential\(\[layer\]\), compiled with a loss"):
+        gradcheck(other, *batch(rng))
+
+
+@pytest.mark.parametrize("first", ["lstm", "padded", "dropped", "both ways"])
+def test_the_gradient_on_the_input(rng, first, monkeypatch):
+    """Padding stays padding: a loss does not depend on what stands there."""
+    set_seed(7)
+    x, y = batch(rng)
+    kinds = {
+        "lstm": [LSTM(4, return_sequences=True, go_backwards=True)],
+        "padded": [Masking(-1.0), LSTM(4, return_sequences=True)],
+        "dropped": [layers.Dropout(0.4, seed=3), LSTM(4, return_sequences=True, dropout=0.2)],
+        "both ways": [layers.Bidirectional(LSTM(4, return_sequences=True), "mul")],
+    }
+    if first == "padded":
+        x[1, 2:], x[2, 0] = -1, -1
+    model = Sequential([Input((None, 2)), *kinds[first], Dense(3)])
+    model.compile("sgd", "mse")
+    result = gradcheck(model, x, y, rng.uniform(size=(3, 5)), inputs=True)
+    assert result.ok, result
+    assert [t.name for t in result.tensors] == [*model.named_weights(), "x"]
+    assert result.tensors[-1].checked == x.size
+
+    right = type(model.layers[0]).backward_to
+
+    def wrong(self, *arguments):
+        d_x, d_state, gradients = right(self, *arguments)
+        d_x = d_x.copy()
+        d_x[1, 1, 0] += 1e-3
+        return d_x, d_state, gradients
+
+    monkeypatch.setattr(type(model.layers[0]), "backward_to", wrong)
+    result = gradcheck(model, x, y, inputs=True)
+    assert not result.ok
+    assert result.worst.place == "x[1, 1, 0]"
+    assert (result.worst.layer, result.worst.tensor) == ("", "x")
+
+
+def test_a_large_input_is_checked_along_directions(rng):
+    x, y = batch(rng, B=8, T=40)
+    result = gradcheck(small_model(), x, y, inputs=True, elementwise=100)
+    assert result.ok, result
+    assert (result.tensors[-1].elementwise, result.tensors[-1].checked) == (False, 3)
+
+
+def test_whole_numbers_have_no_gradient(rng):
+    model = Sequential([layers.Embedding(9, 3), LSTM(2)])
+    model.compile("sgd", "mse")
+    x = rng.integers(0, 9, (2, 4))
+    assert gradcheck(model, x, np.zeros((2, 2))).ok
+    with pytest.raises(UnsupportedError, match="'embedding' reads whole numbers"):
+        gradcheck(model, x, np.zeros((2, 2)), inputs=True)
+
+
 def test_gradients_must_match_the_weights():
     weights = {"a": np.zeros(2), "b": np.zeros((2, 3))}
     with pytest.raises(ShapeError, match=r"'b' has shape \(2, 3\), and its gradient \(3, 2\)"):
@@ -261,3 +346,49 @@ def test_an_empty_weight_agrees():
     result = gradcheck_function(lambda w: (1.0, dict(w)), {"w": np.zeros((0, 3))})
     assert result.ok
     assert result.tensors[0].checked == 0
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+@pytest.mark.parametrize("last", ["dense", "activation"])
+def test_classes(rng, loss, per_step, last):
+    """The loss reads the logits behind the softmax, and so does its gradient."""
+    x, _ = batch(rng)
+    x[1, 3:] = 0
+    head = [Dense(3, activation="softmax")]
+    if last == "activation":
+        head = [Dense(3), layers.Activation("softmax")]
+    model = Sequential([Masking(), LSTM(4, return_sequences=per_step), *head])
+    model.compile("adam", loss)
+    labels = rng.integers(0, 3, (3, 5) if per_step else 3)
+    y = np.eye(3)[labels] if loss.startswith("cat") else labels
+    weight = rng.uniform(0.2, 2, labels.shape)
+    result = gradcheck(model, x, y, weight, inputs=True)
+    assert result.ok, result
+    assert 0 < result.worst.worst_relative_error < 1e-6
+
+
+def test_truncated_backpropagation_is_no_slope(rng):
+    """What it leaves out is much, so it is said instead of being measured."""
+    x, y = batch(rng, T=7)
+    model = small_model()
+    model.compile("sgd", "mse", bptt=TruncatedBPTT(3))
+    with pytest.raises(UnsupportedError, match=r"bptt=TruncatedBPTT\(steps=3\), and the gradient"):
+        gradcheck(model, x, y)
+    model.compile("sgd", "mse", bptt=RecomputedBPTT(3))
+    assert gradcheck(model, x, y).ok
+
+
+def test_recomputed_backpropagation_is_what_is_checked(rng, monkeypatch):
+    x, y = batch(rng, T=7)
+    model = small_model()
+    model.compile("sgd", "mse", bptt=RecomputedBPTT(3))
+    right = RecomputedBPTT.learn
+
+    def wrong(self, *arguments):
+        learned = right(self, *arguments)
+        learned.gradients["lstm/bias"][2] *= 1.001
+        return learned
+
+    monkeypatch.setattr(RecomputedBPTT, "learn", wrong)
+    assert gradcheck(model, x, y).worst.place == "lstm/bias[2]"

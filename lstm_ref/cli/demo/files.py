@@ -41,7 +41,7 @@ def _predictions(outcome: Outcome) -> dict[str, Array]:
 def _draw(path: Path, outcome: Outcome) -> None:
     """Every hour held out, measured and predicted."""
     table, first = outcome.experiment.plan.table, outcome.experiment.plan.first
-    figure = plots.forecast_figure(
+    figure = plots.forecast(
         table.select(outcome.task.columns)[first:],
         outcome.experiment.of_row["model"][first:],
         [column_title(column) for column in outcome.task.columns],

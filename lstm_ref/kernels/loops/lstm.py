@@ -48,13 +48,14 @@ def lstm_forward(
     hs: Buffer,
     z_cache: Buffer,
     gates_cache: Buffer,
-    h_cache: Buffer,
-    c_cache: Buffer,
     B: Size,
     T: Size,
     D: Size,
     H: Size,
     P: Size,
+    slots: Size,
+    first_row: Size,
+    end_row: Size,
     activation: Size,
     recurrent_activation: Size,
     output_activation: Size,
@@ -69,7 +70,7 @@ def lstm_forward(
     zero_output: Size,
     keep_cache: Size,
 ) -> None:
-    """All time steps of a batch.
+    """All time steps of the rows from ``first_row`` to before ``end_row`` of a batch.
 
     x[copies,B,T,D]: one copy, or one for each gate, multiplied by its dropout factors already.
     mask[B,T], read when ``masked``. panels[H_padded/L, D+P, 4, L], W above U; bias[H_padded/L, 4,
@@ -77,58 +78,72 @@ def lstm_forward(
     panels of ``projection_vectors``, read when ``projected``. factors[copies,B,P_padded], for h,
     read when ``dropped``. numbers: the α and β of σ, of φ and of the output's φ, and κ.
 
-    xh[2,copies,B,D+P_padded], rows of what goes into the gates, x_t followed by h_{t-1}, for even
-    and for odd steps; the h of the first is there already. Where nothing is dropped, that is the
-    hidden state itself; where something is, it is h[B,P_padded], updated in place, as c[B,H_padded]
-    always is. Scratch: q[B,H_padded] and qR, as wide as R's panels, when ``projected``; xW, for the
-    x W of ``STEPS`` steps of ``TILE_ROWS`` rows. hs[B,T,P]. The caches, [B,T,4H], [B,T,4H],
-    [B,T,P], [B,T,H], are written when ``keep_cache``.
+    The states of step t are in slot t + 1 of as many as there are, round and round: two, or T + 1,
+    which are a cache then. The first slot holds the initial states already.
+    xh[copies,slots,B,1+D+P_padded], rows of what goes into the gates: 1, whose weight is the bias
+    (to the backward pass), x_t, and h_{t-1}. Where nothing is dropped, that is the hidden state
+    itself; where something is, it is in h[slots,B,P_padded]. c[slots,B,H_padded]. hs[B,T,P].
+    z_cache and gates_cache, [T,B,4H], are written when ``keep_cache``.
+    Scratch: q[B,H_padded] and qR, as wide as R's panels, when ``projected``; xW, for the x W of
+    ``STEPS`` steps of ``TILE_ROWS`` rows.
     """
     L = lanes(xh)
     panel_width = PANEL_VECTORS * L
     panel_count = (H + L - 1) // L
     H_padded, P_padded = panel_count * L, (P + L - 1) // L * L
-    K = D + P
+    K, to_h = D + P, 1 + D
     panel_size = K * panel_width
-    row_size = D + P_padded
-    copy_size = B * row_size
-    group_size = GROUP // min(B, TILE_ROWS) if B else 1  # panels taken together
+    row_size = to_h + P_padded
+    slot_size = B * row_size
+    copy_size = slots * slot_size
+    row_count = end_row - first_row
+    group_size = GROUP // min(row_count, TILE_ROWS) if row_count else 1  # panels taken together
     group_count = (panel_count + group_size - 1) // group_size
     z = stack_vectors(xh, GATE_GROUP)  # [4, panels, rows, L]: z, then i, f, g, o in its place
     h_new = stack_vectors(xh, GROUP)  # [panels, rows, L]: φ(c_t), then o φ(c_t)
     c_new = stack_vectors(xh, GROUP)
-    ahead = B < TILE_ROWS and copies == 1  # x W is taken for several steps at once
+    ahead = row_count < TILE_ROWS and copies == 1  # x W is taken for several steps at once
     z_size = panel_count * panel_width
     roles = (recurrent_activation, activation, output_activation)
     cell = (roles, peephole, clipped, coupled, H_padded)
-    rules = (masked, zero_output, keep_cache, copies, dropped)
+    rules = (masked, zero_output, copies, dropped)
 
     for t in range(T):
-        # The two halves of xh take turns. Where nothing is dropped, the state is what is in them.
-        xh_t = at(xh, (t % 2) * copies * copy_size)
-        h_next = at(xh, (1 - t % 2) * copies * copy_size + D)
-        states = (h, h, P_padded) if dropped else (at(xh_t, D), h_next, row_size)
+        now, after = t % slots, (t + 1) % slots
+        xh_t, h_next = at(xh, now * slot_size), at(xh, after * slot_size + to_h)
+        c_t, c_next = at(c, now * B * H_padded), at(c, after * B * H_padded)
+        if dropped:
+            h_size = B * P_padded
+            states = (at(h, now * h_size), at(h, after * h_size), P_padded)
+        else:
+            states = (at(xh_t, to_h), h_next, row_size)
+        if not ahead or keep_cache:
+            for copy in range(copies):
+                for b in range(first_row, end_row):
+                    row = at(xh_t, copy * copy_size + b * row_size)
+                    row[0] = real(row[0], 1.0)
+                    copy_numbers(at(row, 1), at(x, ((copy * B + b) * T + t) * D), D)
         if ahead:  # z begins as x_t W + b, and h_{t-1} U is added
             start, start_row = at(xW, t % STEPS * z_size), STEPS * z_size
-            rows_t, terms, skipped = at(xh_t, D), P, D
+            rows_t, terms, skipped = at(xh_t, to_h), P, D
             if t % STEPS == 0:
                 steps = min(T - t, STEPS)
-                multiply_inputs(xW, at(x, t * D), T * D, panels, bias, B, steps, D, H, P)
+                multiply_inputs(
+                    xW, at(x, t * D), T * D, panels, bias, first_row, end_row, steps, D, H, P
+                )
         else:  # z begins as b, and (x_t, h_{t-1}) (W over U) is added
             start, start_row = bias, 0
-            rows_t, terms, skipped = xh_t, K, 0
-            for b in range(copies * B):
-                copy_numbers(at(xh_t, b * row_size), at(x, (b * T + t) * D), D)
+            rows_t, terms, skipped = at(xh_t, 1), K, 0
         # There and back through the panels: each turn finds half a cache full of the last ones.
         odd = t % 2
         for group_turn in range(group_count):
             first = (group_count - 1 - group_turn if odd else group_turn) * group_size
             group = min(panel_count - first, group_size)
             weights = at(panels, first * panel_size + skipped * panel_width)
-            for b in range(0, B, TILE_ROWS):
-                rows = min(B - b, TILE_ROWS)
+            for b in range(first_row, end_row, TILE_ROWS):
+                rows = min(end_row - b, TILE_ROWS)
                 count = group * rows * L
-                where = (b, t, T, H, first * L, rows, group)
+                where = (b, t, B, T, H, first * L, rows, group)
 
                 for turn in range(group):  # [EQ 1] z = x_t W + h_{t-1} U + b
                     n = group - 1 - turn if odd else turn
@@ -150,42 +165,41 @@ def lstm_forward(
                                 z_v, L, rows_v, row_size, 1, panel_v, panel_width, terms, rows
                             )
 
-                update_cell(z, h_new, c_new, c, peepholes, numbers, cell, z_cache, gates_cache,
+                update_cell(z, h_new, c_new, c_t, peepholes, numbers, cell, z_cache, gates_cache,
                             mask, masked, keep_cache, where)  # fmt: skip
 
                 for n in range(group):
                     for m in range(rows):
                         step, unit, new = (b + m) * T + t, (first + n) * L, (n * rows + m) * L
                         c_at = (b + m) * H_padded + unit
-                        if masked == 0 or mask[step] != 0:  # [EQ 15] else c stays
-                            copy_vector(c, c_at, c_new, new)
-                        if keep_cache:
-                            width = min(H - unit, L)  # units of this panel that are real
-                            copy_numbers(at(c_cache, step * H + unit), at(c, c_at), width)
+                        if masked == 0 or mask[step] != 0:
+                            copy_vector(c_next, c_at, c_new, new)
+                        else:
+                            copy_vector(c_next, c_at, c_t, c_at)  # [EQ 15]
                         if projected:
                             copy_vector(q, c_at, h_new, new)
                         else:
-                            place = (b + m, t, B, T, unit, P)
+                            place = (b + m, t, B, T, unit, P, copy_size)
                             settle(
-                                at(h_new, new), states, h_next, row_size, factors, hs, h_cache,
-                                mask, rules, place,
+                                at(h_new, new), states, h_next, row_size, factors, hs, mask, rules,
+                                place,
                             )  # fmt: skip
 
         if projected:  # [EQ 27] h_t = q_t R, once all of q_t is there
             width = projection_vectors * L
             qR_row = (P + width - 1) // width * width
-            for k in range(B * qR_row):
+            for k in range(first_row * qR_row, end_row * qR_row):
                 qR[k] = real(qR[k], 0.0)
             add_product(
-                qR, q, projection, B, H, qR_row // width, projection_vectors,
+                qR, q, projection, first_row, end_row, H, qR_row // width, projection_vectors,
                 qR_row, H_padded, 1, width, H * width,
             )  # fmt: skip
-            for b in range(B):
+            for b in range(first_row, end_row):
                 for unit in range(0, P, L):
-                    place = (b, t, B, T, unit, P)
+                    place = (b, t, B, T, unit, P, copy_size)
                     settle(
-                        at(qR, b * qR_row + unit), states, h_next, row_size, factors, hs, h_cache,
-                        mask, rules, place,
+                        at(qR, b * qR_row + unit), states, h_next, row_size, factors, hs, mask,
+                        rules, place,
                     )  # fmt: skip
 
 
@@ -207,7 +221,7 @@ def update_cell(
 ) -> None:
     """From z of a group of panels and rows to the gates, in its place, to c_t and to o φ(c_t)."""
     (σ, φ, φ_h), peephole, clipped, coupled, c_row = cell
-    b, _, _, _, unit, rows, group = where
+    b, _, _, _, _, unit, rows, group = where
     σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
     L = lanes(z)
     count = group * rows * L
@@ -268,14 +282,13 @@ def settle(
     row_size: Size,
     factors: Buffer,
     hs: Buffer,
-    h_cache: Buffer,
     mask: Bytes,
     rules: Any,
     place: Any,
 ) -> None:
     """A vector of one row's h_t finds its places: state, output, what the next step's gates see."""
-    masked, zero_output, keep_cache, copies, dropped = rules
-    b, t, B, T, unit, P = place
+    masked, zero_output, copies, dropped = rules
+    b, t, B, T, unit, P, copy_size = place
     h_before, h_after, state_row = states
     step, state, width = b * T + t, b * state_row + unit, min(P - unit, lanes(h_new))
     y = at(hs, step * P + unit)
@@ -289,12 +302,10 @@ def settle(
             y[u] = real(y[u], 0.0) if zero_output or t == 0 else y_before[u]
     if dropped:
         for n in range(copies):
-            seen = at(h_next, (n * B + b) * row_size + unit)
+            seen = at(h_next, n * copy_size + b * row_size + unit)
             r = at(factors, n * B * state_row + state)
             for u in range(lanes(h_new)):
                 seen[u] = r[u] * h_after[state + u]  # [EQ 23]
-    if keep_cache:
-        copy_numbers(at(h_cache, step * P + unit), at(h_after, state), width)
 
 
 @loop
@@ -311,18 +322,19 @@ def multiply_inputs(
     x_row: Size,
     panels: Buffer,
     bias: Buffer,
-    B: Size,
+    first_row: Size,
+    end_row: Size,
     steps: Size,
     D: Size,
     H: Size,
     P: Size,
 ) -> None:
-    """xW[b, t] = x_t W + b, in panels, for ``steps`` time steps of every row."""
+    """xW[b, t] = x_t W + b, in panels, for ``steps`` time steps of each of these rows."""
     L = lanes(xW)
     panel_width = PANEL_VECTORS * L
     panel_count = (H + L - 1) // L
     z_size = panel_count * panel_width
-    for b in range(B):
+    for b in range(first_row, end_row):
         for t in range(0, steps, TILE_ROWS):
             rows = min(steps - t, TILE_ROWS)
             rows_t = at(x, b * x_row + t * D)
@@ -349,16 +361,16 @@ def copy_numbers(target: Buffer, source: Buffer, count: Size) -> None:
 def store_gates(
     cache: Buffer, z: Buffer, start: Size, stop: Size, mask: Bytes, masked: Size, where: Any
 ) -> None:
-    """Copy a group's z or gates, ``start`` to ``stop``, to cache[B,T,4H]; 0 at a masked step."""
-    b, t, T, H, first_unit, rows, group = where
+    """Copy a group's z or gates, ``start`` to ``stop``, to cache[T,B,4H]; 0 at a masked step."""
+    b, t, B, T, H, first_unit, rows, group = where
     L = lanes(z)
     for m in range(rows):
-        step = (b + m) * T + t
-        if masked and mask[step] == 0:
+        row = (t * B + b + m) * PANEL_VECTORS
+        if masked and mask[(b + m) * T + t] == 0:
             for n in range(group):
                 for v in range(start, stop):
                     unit = first_unit + n * L
-                    target = at(cache, (step * PANEL_VECTORS + v) * H + unit)
+                    target = at(cache, (row + v) * H + unit)
                     for u in range(min(H - unit, L)):
                         target[u] = real(target[u], 0.0)
             continue
@@ -366,8 +378,7 @@ def store_gates(
             for n in range(group):
                 unit = first_unit + n * L
                 source = at(z, ((v * group + n) * rows + m) * L)
-                target = at(cache, (step * PANEL_VECTORS + v) * H + unit)
-                copy_numbers(target, source, min(H - unit, L))
+                copy_numbers(at(cache, (row + v) * H + unit), source, min(H - unit, L))
 
 
 @loop
@@ -381,7 +392,6 @@ def lstm_backward(
     numbers: Buffer,
     z: Buffer,
     gates: Buffer,
-    c_prev: Buffer,
     c: Buffer,
     d_h: Buffer,
     d_c: Buffer,
@@ -395,6 +405,8 @@ def lstm_backward(
     T: Size,
     H: Size,
     P: Size,
+    first_row: Size,
+    end_row: Size,
     activation: Size,
     recurrent_activation: Size,
     output_activation: Size,
@@ -408,21 +420,25 @@ def lstm_backward(
     masked: Size,
     zero_output: Size,
 ) -> None:
-    """Backpropagation through time, down to d_z; the gradients of x and the weights are products.
+    """Backpropagation through time, down to d_z, for the rows from ``first_row`` to ``end_row``.
+
+    The gradients of x and of the weights are products, taken afterwards.
 
     d_hs[B,T,P]; mask[B,T], read when ``masked``; panels of Uᵀ, [P_wide/4L, 4H, 4L]; peepholes[3,H];
     projection, Rᵀ in panels of ``projection_vectors``; factors[copies,B,P_wide], for h, read when
-    ``dropped``; numbers as in the forward pass; z and gates [B,T,4H]; c_prev and c [B,T,H].
+    ``dropped``; numbers as in the forward pass; z and gates [T,B,4H]; c[T+1,B,H_padded], that of
+    step t in slot t + 1.
 
     d_h[B,P_wide] and d_c[B,H], the gradients carried from step to step: those on the final state at
-    first, on the initial state in the end. d_y[B,P], d_z[B,T,4H padded to whole panels] and, when
-    ``projected``, d_h_all[B,T,P], the gradient on each h_t, come as zeros. Scratch: d_q[B,H padded
-    to the panels of Rᵀ], a[H], work[B,P_wide].
+    first, on the initial state in the end. d_y[B,P] comes as zeros. Written: d_z[T,B,4H padded to
+    whole panels] and, when ``projected``, d_h_all[T,B,P], the gradient on each h_t. Scratch:
+    d_q[B,H padded to the panels of Rᵀ], a[B,H], work[B,P_wide].
     """
     L = lanes(d_h)
     panel_width = PANEL_VECTORS * L
     panel_count = (P + panel_width - 1) // panel_width
     P_wide = panel_count * panel_width
+    H_padded = (H + L - 1) // L * L
     z_width = (4 * H + panel_width - 1) // panel_width * panel_width
     q_panel = projection_vectors * L
     q_row = (H + q_panel - 1) // q_panel * q_panel
@@ -430,43 +446,49 @@ def lstm_backward(
     cell = (roles, peephole, clipped, coupled)
 
     for t in range(T - 1, -1, -1):
-        for b in range(B):
-            step = b * T + t
+        for b in range(first_row, end_row):
+            step, row = b * T + t, t * B + b
             d_out, held, d_h_t = at(d_hs, step * P), at(d_y, b * P), at(d_h, b * P_wide)
+            target = at(d_h_all, row * P) if projected else at(d_q, b * q_row)
             for u in range(P):
                 held[u] += d_out[u]
             if masked and mask[step] == 0:
                 if zero_output:
                     for u in range(P):
                         held[u] = real(held[u], 0.0)  # [EQ 17]
+                if projected:
+                    for u in range(P):
+                        target[u] = real(target[u], 0.0)
                 continue
-            d_out = at(d_h_all, step * P) if projected else at(d_q, b * q_row)
             for u in range(P):
-                d_out[u] = d_h_t[u] + held[u]  # [EQ 17]
+                target[u] = d_h_t[u] + held[u]  # [EQ 17]
                 held[u] = real(held[u], 0.0)
         if projected:  # [EQ 28] d_q = d_h_t Rᵀ
-            for k in range(B * q_row):
+            for k in range(first_row * q_row, end_row * q_row):
                 d_q[k] = real(d_q[k], 0.0)
             add_product(
-                d_q, at(d_h_all, t * P), projection, B, P, q_row // q_panel, projection_vectors,
-                q_row, T * P, 1, q_panel, P * q_panel,
+                d_q, at(d_h_all, t * B * P), projection, first_row, end_row, P, q_row // q_panel,
+                projection_vectors, q_row, P, 1, q_panel, P * q_panel,
             )  # fmt: skip
 
-        for b in range(B):
-            step = b * T + t
-            if masked and mask[step] == 0:
-                continue
-            cell_back(
-                at(d_q, b * q_row), at(d_c, b * H), at(d_z, step * z_width),
-                at(gates, step * 4 * H), at(z, step * 4 * H), at(c, step * H), at(c_prev, step * H),
-                peepholes, numbers, a, H, cell,
-            )  # fmt: skip
+        for b in range(first_row, end_row):
+            row = t * B + b
+            d_z_t = at(d_z, row * z_width)
+            real_step = masked == 0 or mask[b * T + t] != 0
+            if real_step:
+                cell_back(
+                    at(d_q, b * q_row), at(d_c, b * H), d_z_t, at(gates, row * 4 * H),
+                    at(z, row * 4 * H), at(c, (row + B) * H_padded), at(c, row * H_padded),
+                    peepholes, numbers, at(a, b * H), H, cell,
+                )  # fmt: skip
+            for u in range(4 * H if real_step else 0, z_width):
+                d_z_t[u] = real(d_z_t[u], 0.0)
 
         terms = 4 * H // copies
         for n in range(panel_count):  # [EQ 12] d_h_{t-1} = d_z Uᵀ
             unit = n * panel_width
-            for b in range(0, B, TILE_ROWS):
-                rows = min(B - b, TILE_ROWS)
+            for b in range(first_row, end_row, TILE_ROWS):
+                rows = min(end_row - b, TILE_ROWS)
                 product = at(work, b * P_wide + unit)
                 for gate_n in range(copies):  # all gates at once, or one after the other
                     for m in range(rows):
@@ -474,7 +496,7 @@ def lstm_backward(
                             product[m * P_wide + u] = real(product[u], 0.0)
                     first = gate_n * terms
                     add_wide_panel(
-                        product, P_wide, L, at(d_z, (b * T + t) * z_width + first), T * z_width, 1,
+                        product, P_wide, L, at(d_z, (t * B + b) * z_width + first), z_width, 1,
                         at(panels, unit * 4 * H + first * panel_width), panel_width, terms, rows,
                     )  # fmt: skip
                     for m in range(rows):

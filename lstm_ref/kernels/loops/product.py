@@ -117,7 +117,8 @@ def add_product(
     C: Buffer,
     A: Buffer,
     P: Buffer,
-    rows: Size,
+    first_row: Size,
+    end_row: Size,
     K: Size,
     panels: Size,
     vectors: Size,
@@ -127,7 +128,7 @@ def add_product(
     p_row: Size,
     p_panel: Size,
 ) -> None:
-    """C[rows, panels·vectors·lanes] += A[rows, K] · P.
+    """C[m, panels·vectors·lanes] += A[m, K] · P for the rows m from ``first_row`` to ``end_row``.
 
     A[m, k] is at ``m·a_row + k·a_k``, so A may be transposed.
     P[k, ·] of panel n is at ``n·p_panel + k·p_row``: packed panels, or a plain matrix whose rows
@@ -140,9 +141,11 @@ def add_product(
             p = at(P, n * p_panel + k * p_row)
             c, a = at(C, n * vectors * L), at(A, k * a_k)
             if vectors == PANEL_VECTORS:
-                for m in range(0, rows, TILE_ROWS):
-                    block = min(rows - m, TILE_ROWS)
+                for m in range(first_row, end_row, TILE_ROWS):
+                    block = min(end_row - m, TILE_ROWS)
                     c_m, a_m = at(c, m * c_row), at(a, m * a_row)
                     add_wide_panel(c_m, c_row, L, a_m, a_row, a_k, p, p_row, terms, block)
             else:
-                add_narrow_panel(c, c_row, a, a_row, a_k, p, p_row, terms, rows)
+                c_m, a_m = at(c, first_row * c_row), at(a, first_row * a_row)
+                rows = end_row - first_row
+                add_narrow_panel(c_m, c_row, a_m, a_row, a_k, p, p_row, terms, rows)
