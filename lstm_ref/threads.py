@@ -52,7 +52,7 @@ class _Team:
 
 _team = _Team()
 if hasattr(os, "register_at_fork"):
-    pass
+    os.register_at_fork(after_in_child=_team.forget_helpers)
 
 
 def set_threads(count: int | None) -> None:

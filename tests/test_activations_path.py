@@ -30,10 +30,10 @@ def numbers(dtype: str) -> np.ndarray:
     return np.random.default_rng(5).normal(scale=3, size=(4, 7)).astype(dtype)
 
 
-def test_the_names_are_those_of_keras_but_for_what_mixes_the_units() -> None:
+def test_the_names_are_those_of_keras_but_for_two() -> None:
     theirs = require("keras").activations
     names = {name for name in dir(theirs) if isinstance(getattr(theirs, name), FunctionType)}
-    assert set(activations.__all__) == names - set(spec.NOT_ELEMENTWISE)
+    assert set(activations.__all__) == names - set(NOT_THERE)
     assert {"get", "serialize", "deserialize"} <= names
 
 
@@ -96,8 +96,32 @@ def test_the_approximate_gelu_is_refused() -> None:
         activations.gelu(numbers("float32"), approximate=True)
 
 
-@pytest.mark.parametrize("name", spec.NOT_ELEMENTWISE)
-def test_what_mixes_the_units_is_refused_by_name(name: str) -> None:
+NOT_THERE = ("glu", "sparsemax")
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_what_mixes_the_units_is_for_no_gate(name: str) -> None:
+    for activation in (name, getattr(activations, name), activations.get(name)):
+        for argument in ("activation", "recurrent_activation"):
+            with pytest.raises(lr.UnsupportedError, match=f"'{name}' mixes the units"):
+                LSTM(4, **{argument: activation})
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (2, 3, 4)])
+def test_the_axis_is_the_last(name: str, shape: tuple[int, ...]) -> None:
+    function = getattr(activations, name)
+    x = np.random.default_rng(3).normal(size=shape)
+    np.testing.assert_array_equal(function(x, axis=len(shape) - 1), function(x))
+    for axis in (-2, len(shape), None, True):
+        with pytest.raises(lr.UnsupportedError, match=rf"{name}\(axis={axis}\) is not supported"):
+            function(x, axis=axis)
+    with pytest.raises(lr.ShapeError, match=f"{name} of one number"):
+        function(1.0)
+
+
+@pytest.mark.parametrize("name", NOT_THERE)
+def test_what_else_mixes_the_units_is_refused_by_name(name: str) -> None:
     for attempt in (
         lambda: getattr(activations, name),
         lambda: activations.get(name),

@@ -28,6 +28,7 @@ WITHIN = {
     "dropout": {"into_gates", "out_of_gates", "weights_gradient", "as_rows"},
     "lstm": {"before_each_step", "peephole_gradient"},
     "dense": set(),
+    "softmax": {"largest"},
 }  # fmt: skip
 """Functions of the specification without a twin of their own: parts of one, or shared."""
 
@@ -80,10 +81,11 @@ def tags(*files: str) -> set[int]:
 def test_equation_tags_agree() -> None:
     """The table, the specification and the kernels number the same equations."""
     spec_lstm = tags("spec/cell.py", "spec/dropout.py", "spec/lstm.py")
-    spec_dense = tags("spec/dense.py")
-    assert spec_lstm | spec_dense == set(EQUATIONS)
+    spec_dense, spec_softmax = tags("spec/dense.py"), tags("spec/softmax.py")
+    assert spec_lstm | spec_dense | spec_softmax == set(EQUATIONS)
     assert tags("kernels/lstm.py", "kernels/loops/lstm.py") == spec_lstm
     assert tags("kernels/dense.py") == spec_dense
+    assert tags("kernels/softmax.py") == spec_softmax
     assert tags("backend.py") == set(EQUATIONS)
 
 
@@ -203,3 +205,30 @@ def test_activation_twins_agree(name: ActivationId, dtype: str) -> None:
     special = np.array([np.nan, np.inf, -np.inf], dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         np.testing.assert_array_equal(kernels.activate(name, special), spec.activate(name, special))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("function", TWINS["softmax"])
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.lists(st.integers(0, 9), min_size=1, max_size=3),
+    scale=st.sampled_from([0.1, 3.0, 1000.0]),
+    form=st.sampled_from(["plain", "read-only", "Fortran", "strided"]),
+)
+def test_softmax_twins_agree(
+    dtype: str, function: str, seed: int, shape: list[int], scale: float, form: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    z, d_a = (rng.normal(scale=scale, size=shape).astype(dtype) for _ in range(2))
+    backward = function.endswith("_backward")
+    name = function.removesuffix("_backward")
+    results = []
+    for backend in ("numpy", "numba"):
+        a = getattr(lstm_ref.backend, name)(z, backend="numpy")
+        given = (reshaped(d_a, form), reshaped(a, form)) if backward else (reshaped(z, form),)
+        results.append(getattr(lstm_ref.backend, function)(*given, backend=backend))
+    expected, got = results
+    assert got.dtype == expected.dtype
+    atol = 50 * float(np.finfo(dtype).eps) * max(1.0, float(np.abs(expected).max(initial=0)))
+    np.testing.assert_allclose(got, expected, rtol=0, atol=atol)
