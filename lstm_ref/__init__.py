@@ -8,6 +8,7 @@ heavier; Numba is reached when a kernel is first compiled.
 
 from lstm_ref import (
     activations,
+    callbacks,
     config,
     constraints,
     initializers,
@@ -45,6 +46,7 @@ from lstm_ref.spec.parameters import (
     LSTMOutput,
     LSTMParams,
 )
+from lstm_ref.training.bptt import RecomputedBPTT, TruncatedBPTT
 from lstm_ref.verify import gradcheck
 
 __version__ = "0.1.0"
@@ -62,10 +64,13 @@ __all__ = [
     "MissingExtraError",
     "ModelFormatError",
     "NonFiniteError",
+    "RecomputedBPTT",
     "Sequential",
     "ShapeError",
+    "TruncatedBPTT",
     "UnsupportedError",
     "activations",
+    "callbacks",
     "clear_session",
     "config",
     "constraints",

@@ -130,16 +130,22 @@ def test_a_whole_fit(dtype: str, cuts: list[int]) -> None:
     assert_same_bits(compute, cuts)
 
 
-def test_work_that_is_worth_it_is_shared() -> None:
-    """Nothing is patched here: sizes of a training batch, and a step of a stream."""
-    case = make_case(45, (32, 60, 20, 96), "float32")
+@pytest.mark.parametrize("options", LSTMS, ids=str)
+def test_threads_that_work_at_the_same_time_do_not_meet(options: dict[str, Any]) -> None:
+    """Enough steps that both are at work for a while, and would meet in what is scratch."""
+    case = make_case(45, (26, 600, 4, 48), "float32", "right", **options)
     lr.config.set_threads(1)
     expected = forward_and_backward(case)
     lr.config.set_threads(2)
-    for name, array in forward_and_backward(case).items():
-        np.testing.assert_array_equal(array, expected[name], err_msg=name)
-    work = 2.0 * 32 * 60 * 4 * 96 * (20 + 96)
-    assert len(threads.shares(32, TILE_ROWS, work)) == 2
+    for _ in range(3):
+        for name, array in forward_and_backward(case).items():
+            np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
+def test_work_that_is_worth_it_is_shared() -> None:
+    """Nothing is patched here: a training batch is shared, a step of a stream is not."""
+    lr.config.set_threads(2)
+    assert threads.shares(32, TILE_ROWS, 2.0 * 32 * 100 * 4 * 128 * 192) == [(0, 18), (18, 32)]
     assert threads.shares(1, TILE_ROWS, 2.0 * 4 * 128 * 168) == [(0, 1)]
 
 

@@ -61,13 +61,15 @@ def test_a_row_sums_to_one_and_large_numbers_are_no_harm(who, rng):
 
 @pytest.mark.parametrize("who", BACKENDS)
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_what_is_not_finite_is_what_it_is_in_tensorflow(who, name, dtype):
+def test_what_is_not_finite_is_what_it_is_in_tensorflow(who, name):
+    """In float64; in float32, TensorFlow leaves the 0 beside an infinity a 0."""
     inf, nan = np.inf, np.nan
     rows = [[inf, 0], [inf, inf], [-inf, 0], [-inf, -inf], [nan, 0], [0, nan], [inf, -inf]]
-    z = np.array(rows, dtype)
+    z = np.array(rows)
     expected = getattr(require("tensorflow").nn, name)(z).numpy()
     np.testing.assert_array_equal(getattr(backend, name)(z, backend=who), expected)
+    single = getattr(backend, name)(z.astype("float32"), backend=who)
+    np.testing.assert_array_equal(single, expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -487,8 +487,7 @@ def test_a_whole_fit(way, rng):
     for strategy in (None, RecomputedBPTT(3) if way == "recomputed" else TruncatedBPTT(T)):
         model.set_weights(weights)
         model.restart_dropout()
-        model.compile("adam", "mse", metrics=["mae"])
-        model.bptt = strategy
+        model.compile("adam", "mse", metrics=["mae"], bptt=strategy)
         history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
         runs.append((history.history, model.get_weights()))
     (expected, wanted), (got, trained) = runs

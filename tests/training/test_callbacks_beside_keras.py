@@ -378,6 +378,19 @@ def test_callbacks_are_used_again(theirs):
     assert acts(ours) == acts(theirs)
 
 
+def test_the_first_epoch_never_stops(theirs):
+    """Not even where the best value was set by hand."""
+    for library in (theirs, ours):
+        stopper = library.EarlyStopping("loss")
+        stopper.set_model(StandIn())
+        stopper.on_train_begin()
+        stopper.best = 0.1
+        stopper.on_epoch_end(0, {"loss": 0.2})
+        assert not stopper.model.stop_training
+        stopper.on_epoch_end(1, {"loss": 0.2})
+        assert stopper.model.stop_training
+
+
 # What is watched.
 
 
