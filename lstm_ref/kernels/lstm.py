@@ -168,11 +168,9 @@ def lstm_backward(
     if factors is not None:
         factors = padded_to(factors, P_wide)
 
-    carried_h, carried_c = np.zeros((B, P_wide), dtype), np.zeros((B, H), dtype)
-    if d_h is not None:
-        carried_h[:, :P] = d_h
-    if d_c is not None:
-        carried_c[:] = d_c
+    carried_h, carried_c = (memory.empty((B, n), dtype) for n in (P_wide, padded(H, L)))
+    put(d_h, carried_h)
+    put(d_c, carried_c)
     d_z = memory.empty((T, B, z_width), dtype)
     d_h_all = None if R is None else np.empty((T, B, P), dtype)
     time_first = (1, 0, 2)
@@ -182,7 +180,7 @@ def lstm_backward(
         d_hs=memory.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=given(mask),
         panels=column_panels(params.recurrent_kernel.T, PANEL_VECTORS),
-        peepholes=given(params.peephole),
+        peepholes=given(lstm_panels(params).peephole),
         projection=NOTHING if R is None else column_panels(R.T, vectors),
         factors=given(factors),
         z=given(cache.z.transpose(time_first)),
@@ -193,8 +191,7 @@ def lstm_backward(
         d_y=np.zeros((B, P), dtype),
         d_z=d_z,
         d_h_all=given(d_h_all),
-        d_q=np.empty((B, padded(H, vectors * L)), dtype),
-        a=np.empty((B, H), dtype),
+        d_q=np.zeros((B, padded(H, vectors * L)), dtype),
         work=np.empty((B, P_wide), dtype),
         B=B,
         T=T,
@@ -217,7 +214,7 @@ def lstm_backward(
         d_recurrent_kernel=d_weights[1 + D :],
         d_bias=None if params.bias is None else d_weights[0],
         d_h0=carried_h[:, :P].copy(),
-        d_c0=carried_c,
+        d_c0=carried_c[:, :H].copy(),
         d_peephole=None if params.peephole is None else peephole_gradient(d_z, c_prev, c),
         d_projection=None if d_h_all is None else projection_gradient(cache, d_h_all),
     )

@@ -67,8 +67,8 @@ def _no_labels(y: Shape, predicted: Shape) -> str:
             f"a label is one number, and there are {y[-1]} columns; with one column a class use "
             f"categorical_crossentropy and Dense({y[-1]})"
         )
-    alike = (*y, 1) if len(y) < len(predicted) or y[-1:] != (1,) else y
-    return mismatch(alike, (*steps, 1))
+    has_last = len(y) > 1 and y[-1] == 1
+    return mismatch(y if has_last else (*y, 1), (*steps, 1))
 
 
 def fit_one_hot(y: Any, predicted: Shape, dtype: np.dtype[Any]) -> tuple[Array, bool]:

@@ -11,7 +11,7 @@ import lstm_ref as lr
 from tests.keras_peer import keras_library, library_dtype, twin_models
 
 N, T, D, K = 5, 4, 2, 3
-SHARP = 50.0
+SHARP = 500.0
 
 HEADS = {
     "Dense": lambda lib, act: [lib.layers.Dense(K, activation=act)],
@@ -85,7 +85,9 @@ def test_losses_and_steps_equal_keras(head, loss, rng):
         )
         ours.compile(lr.optimizers.SGD(1e-3), getattr(lr.losses, kind)(**options))
         got = ours.evaluate(x, y, verbose=0)
-        assert got == pytest.approx(theirs.evaluate(x, y, verbose=0), rel=1e-12)
+        # Near 1, a sigmoid has few digits of 1 - p left, and TensorFlow's differ in the last.
+        rel = 1e-12 if reads_logits(head, loss) else 1e-8
+        assert got == pytest.approx(theirs.evaluate(x, y, verbose=0), rel=rel)
         by_probabilities = getattr(lr.losses, kind)(**options)(y, ours.predict(x, verbose=0))
         penalty = 0 if head != "penalized" else got - by_probabilities
         if reads_logits(head, loss):
@@ -95,7 +97,7 @@ def test_losses_and_steps_equal_keras(head, loss, rng):
         for model in (theirs, ours):
             model.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
         for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-            np.testing.assert_allclose(mine, other, rtol=0, atol=1e-12 * np.abs(other).max())
+            np.testing.assert_allclose(mine, other, rtol=0, atol=rel * np.abs(other).max())
 
 
 @pytest.mark.parametrize("loss", ["sparse", "columns", "binary"])

@@ -31,6 +31,7 @@ SMOOTH = st.fixed_dictionaries(
         "projection": st.one_of(st.none(), st.integers(1, 6)),
         "dropout": st.sampled_from(DROPOUTS),
         "input_forget": st.booleans(),
+        "recurrent_activation": st.sampled_from(("sigmoid", "tanh")),
         "output_activation": st.sampled_from((None, "softsign")),
     }
 )
@@ -68,7 +69,7 @@ def loss_with_a_push(cache, d_hs, name, at, push):
     return loss
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(case=SMOOTH, data=st.data())
 def test_moving_a_state_moves_the_loss_as_its_gradient_says(case, data):
     case = make_case(**case)
