@@ -16,7 +16,7 @@ from lstm_ref.layers import summary as tables
 from lstm_ref.layers.base import refuse
 from lstm_ref.layers.registry import deserialize, serialize
 from lstm_ref.layers.session import auto_name, floatx
-from lstm_ref.training import bptt, losses, metrics, optimizers
+from lstm_ref.training import settings
 from lstm_ref.training.trainer import Trainer
 
 
@@ -133,7 +133,7 @@ class Sequential(Trainer):
         config = {
             "class_name": "Sequential",
             "config": self.get_config(),
-            "compile": self._compile_config(),
+            "compile": settings.to_config(self),
             "build_input_shape": list(self.input_shape),
         }
         training = None
@@ -149,20 +149,18 @@ class Sequential(Trainer):
             )
         return {name: weight.copy() for name, weight in self.named_weights().items()}
 
-    def _compile_config(self) -> dict[str, Any] | None:
-        if self.optimizer is None:
-            return None
-        return {
-            "optimizer": optimizers.serialize(self.optimizer),
-            "loss": None if self.loss is None else losses.serialize(self.loss),
-            "metrics": [metrics.serialize(m) for m in self.report.metrics],
-            "weighted_metrics": [metrics.serialize(m) for m in self.report.weighted_metrics],
-            "bptt": bptt.serialize(self.bptt),
-        }
-
     @classmethod
-    def from_record(cls, record: ModelRecord) -> Self:
+    def from_record(
+        cls,
+        record: ModelRecord,
+        custom_objects: Mapping[str, Any] | None = None,
+        compile: bool = True,  # noqa: A002  (Keras' name)
+    ) -> Self:
         """The model that `to_record` described, its weights included. Nothing in it is run.
+
+        Args:
+            record: what a file holds.
+            custom_objects, compile: see `load_model`.
 
         Raises:
             UnsupportedError: a layer, optimizer, loss or metric that is not there, by name.
@@ -179,13 +177,13 @@ class Sequential(Trainer):
                 raise UnsupportedError(f"a {config['class_name']} model is not supported yet")
             model = cls(name=config["config"]["name"])
             for entry in config["config"]["layers"]:
-                model._append(
-                    deserialize(entry)
-                )  # unbuilt: nothing of the size a file claims is made
+                # Unbuilt: nothing of the size a file claims is made.
+                model._append(deserialize(entry))
             model.load_named_weights(tuple(config["build_input_shape"]), record.weights)
-            if (compiled := config.get("compile")) is not None:
-                model.compile(**compiled)
-            if (training := record.training) is not None:
+            compiled = config.get("compile") if compile else None
+            if compiled is not None:
+                model.compile(**settings.from_config(compiled, custom_objects))
+            if compiled is not None and (training := record.training) is not None:
                 model.restore_training_state(training.arrays, training.numbers)
         except (ModelFormatError, UnsupportedError):
             raise
@@ -266,11 +264,28 @@ WEIGHTS_ALONE = {"class_name": "weights"}
 """The configuration in a file without a model."""
 
 
-def load_model(path: str | Path) -> Sequential:
+def load_model(
+    path: str | Path,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,  # noqa: A002  (Keras' name)
+    safe_mode: bool = True,
+) -> Sequential:
     """The model that `Sequential.save` wrote, compiled as it was. Nothing in the file is run.
+
+    Args:
+        path: of the file.
+        custom_objects: functions of your own that the model was compiled with, by name: a loss as
+            (function, gradient) or `CustomLoss`, a metric as a function.
+        compile: False leaves out what `compile` was told, and what a training goes on from.
+        safe_mode: True. There is no other mode: a file cannot bring code.
 
     Raises:
         ModelFormatError: the file is broken, or is none of ours.
         UnsupportedError: it holds something lstm_ref does not have, by name.
     """
-    return Sequential.from_record(formats.read(path))
+    if not safe_mode:
+        raise UnsupportedError(
+            "load_model(safe_mode=False): nothing in a file is ever executed here; layers and "
+            "functions of your own are not loaded from files"
+        )
+    return Sequential.from_record(formats.read(path), custom_objects, compile)

@@ -469,11 +469,82 @@ OPTION_FOCUS: Mapping[int, tuple[Option, Focus]] = {
 }  # fmt: skip
 
 
+# ----- classes -----
+
+OUTPUTS = {1: 60, 2: 160, 3: 260}
+"""Where each of three outputs stands."""
+
+
+def classes(focus: Focus = EVERYTHING, classes: str = "", logarithm: bool = False) -> Drawing:
+    """The three outputs of one time step become probabilities, or their logarithms."""
+    drawing = Drawing(372, 226, focus.alt, classes)
+    state = focus.state
+    sum_x, low, high, top = 334, 128, 76, 44
+    for name, points in {
+        "to_sum": [(OUTPUTS[1], low), (sum_x - 34, low)],
+        "from_sum": [(sum_x, low - 12), (sum_x, high), (OUTPUTS[1] + 26, high),
+                     (OUTPUTS[1] + 26, top), (OUTPUTS[1] + R, top)],
+    }.items():  # fmt: skip
+        drawing.line(points[::-1] if state(name) == "back" else points, state(name))
+    drawing.box(sum_x - 34, low - 12, 68, 24, f"act {state('sum')}")
+    drawing.text(sum_x, low + 5, "ln Σ exp" if logarithm else "Σ", f"math {state('sum')}")
+    for k, x in OUTPUTS.items():
+        bend: list[Point] = [(x + 26, high), (x + 26, top), (x + R, top)]
+        if k > 1:
+            drawing.line(bend[::-1] if state("from_sum") == "back" else bend, state("from_sum"))
+        for name, points in {
+            "z_up": [(x, 190), (x, 178 if not logarithm else top + R)],
+            "e_up": [(x, 154), (x, top + R)],
+            "a_up": [(x, top - R), (x, 22)],
+        }.items():
+            if name != "e_up" or not logarithm:
+                points = points[::-1] if state(name) == "back" else points
+                crosses = name == ("z_up" if logarithm else "e_up") and k > 1
+                drawing.line(points, state(name), hop=high if crosses else 0)
+        if not logarithm:
+            drawing.box(x - 17, 154, 34, 24, f"act {state('e')}")
+            drawing.text(x, 171, "exp", f"math {state('e')}")
+        drawing.circle(x, top, R, f"node {state('node')}")
+        drawing.text(x, top + 4.5, "−" if logarithm else "÷", f"sign {state('node')}")
+        for name, y in (("z", 206), ("a", 14)):
+            back = state(name) == "back"
+            drawing.text(x, y, ("∂" if back else "") + f"{name}_{k}", f"math {state(name)}")
+    return drawing
+
+
+THROUGH = ["a", "a_up", "node", "from_sum", "sum", "to_sum", "z_up", "z"]
+"""The parts from end to end."""
+
+CLASSES_FOCUS: Mapping[int, tuple[bool, Focus]] = {
+    33: (False, Focus(
+        "Three outputs of one time step. e to the power of each goes up to a division, and on the "
+        "way into one sum, by which all three are divided.",
+        on=[*THROUGH, "e", "e_up"],
+    )),
+    34: (False, Focus(
+        "The gradients on the three probabilities flow back through the divisions: straight down, "
+        "and through the one sum into all three outputs.",
+        back=[*THROUGH, "e", "e_up"],
+    )),
+    35: (True, Focus(
+        "Three outputs of one time step. From each is taken the one logarithm of the sum of e to "
+        "the power of all three.",
+        on=THROUGH,
+    )),
+    36: (True, Focus(
+        "The gradients on the three logarithms flow back straight down, and through the one sum "
+        "into all three outputs.",
+        back=THROUGH,
+    )),
+}  # fmt: skip
+
+
 FOCUS = {
     **{number: (cell, focus) for number, focus in CELL_FOCUS.items()},
     **{number: (masked, focus) for number, focus in MASKED_FOCUS.items()},
     **{number: (head, focus) for number, focus in HEAD_FOCUS.items()},
     **{n: (partial(cell, option=option), focus) for n, (option, focus) in OPTION_FOCUS.items()},
+    **{n: (partial(classes, logarithm=log), focus) for n, (log, focus) in CLASSES_FOCUS.items()},
 }
 """For each equation its drawing, and the part to light up."""
 

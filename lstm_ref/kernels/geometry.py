@@ -12,6 +12,12 @@ PANEL_VECTORS = 4
 TILE_ROWS = 6
 """Rows of the largest tile on a wide panel: 24 accumulators of the processor's 32 registers."""
 
+NARROW_ROWS = 8
+"""Rows of the largest tile on a panel of one vector: fewer, and each sum waits for itself."""
+
+NARROW_COST = 1.3
+"""What a column costs in narrow panels, beside one in wide panels that are full."""
+
 K_BLOCK = 256
 """How many terms of a long sum are taken before moving on, so that a panel stays in the cache."""
 

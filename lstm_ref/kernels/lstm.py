@@ -160,10 +160,10 @@ def lstm_backward(
     params, config, mask = cache.params, cache.config, cache.mask
     B, T, D = cache.x.shape
     H, P, dtype, L = params.units, params.outputs, cache.x.dtype, lanes(cache.x)
-    width = PANEL_VECTORS * L
-    P_wide, z_width = padded(P, width), padded(len(GATES) * H, width)
+    of_U = panel_vectors(P, L, B)  # of the panels of Uᵀ
+    P_wide, z_width = padded(P, of_U * L), padded(len(GATES) * H, PANEL_VECTORS * L)
     R = params.projection
-    vectors = panel_vectors(H, L)  # of the panels of Rᵀ
+    of_R = panel_vectors(H, L)  # of the panels of Rᵀ
     copies, (_, factors) = len(cache.xh), dropped(cache.x, cache.dropout, P)
     if factors is not None:
         factors = padded_to(factors, P_wide)
@@ -179,9 +179,9 @@ def lstm_backward(
         shares(B, TILE_ROWS, work(B, T, 0, params)),
         d_hs=memory.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=given(mask),
-        panels=column_panels(params.recurrent_kernel.T, PANEL_VECTORS),
+        panels=column_panels(params.recurrent_kernel.T, of_U),
         peepholes=given(lstm_panels(params).peephole),
-        projection=NOTHING if R is None else column_panels(R.T, vectors),
+        projection=NOTHING if R is None else column_panels(R.T, of_R),
         factors=given(factors),
         z=given(cache.z.transpose(time_first)),
         gates=given(cache.gates.transpose(time_first)),
@@ -191,14 +191,15 @@ def lstm_backward(
         d_y=np.zeros((B, P), dtype),
         d_z=d_z,
         d_h_all=given(d_h_all),
-        d_q=np.zeros((B, padded(H, vectors * L)), dtype),
+        d_q=np.zeros((B, padded(H, of_R * L)), dtype),
         work=np.empty((B, P_wide), dtype),
         B=B,
         T=T,
         H=H,
         P=P,
+        panel_vectors=of_U,
         copies=copies,
-        projection_vectors=vectors,
+        projection_vectors=of_R,
         **options(params, config, mask, factors, dtype),
     )
 

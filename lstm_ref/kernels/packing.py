@@ -12,7 +12,7 @@ import numpy as np
 
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array
 from lstm_ref.kernels import memory, runtime
-from lstm_ref.kernels.geometry import PANEL_VECTORS, VECTOR_BYTES
+from lstm_ref.kernels.geometry import NARROW_COST, NARROW_ROWS, PANEL_VECTORS, VECTOR_BYTES
 from lstm_ref.spec.parameters import FixedLSTMParams, LSTMParams
 
 
@@ -102,6 +102,15 @@ _packed: WeakKeyDictionary[LSTMParams, LSTMPanels] = WeakKeyDictionary()
 """The panels of weights that do not change, kept as long as they are."""
 
 
-def panel_vectors(columns: int, L: int) -> int:
-    """How many vectors wide the panels of a result with so many columns are: 4, or 1 if narrow."""
-    return PANEL_VECTORS if columns > 2 * L else 1
+def panel_vectors(columns: int, L: int, rows: int | None = None) -> int:
+    """How many vectors wide the panels of a result are: 4, or 1 where those would be half empty.
+
+    With fewer rows than the narrow tile has, four sums side by side take no longer than one. What
+    is laid out for any number of ``rows``, None, is narrow if it is very narrow.
+    """
+    if rows is None:
+        return PANEL_VECTORS if columns > 2 * L else 1
+    if rows < NARROW_ROWS:
+        return PANEL_VECTORS if columns > L else 1
+    wide = padded(columns, PANEL_VECTORS * L)
+    return 1 if NARROW_COST * padded(columns, L) < wide else PANEL_VECTORS

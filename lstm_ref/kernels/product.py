@@ -16,7 +16,7 @@ def product(A: Array, B: Array, start: Array | None = None) -> Array:
     """
     M, a_row = A.shape
     K, N = B.shape
-    vectors = panel_vectors(N, lanes(A))
+    vectors = panel_vectors(N, lanes(A), M)
     P = column_panels(B, vectors)
     panels, _, width = P.shape
     C = memory.empty((M, panels * width), A.dtype)

@@ -2,5 +2,5 @@
 
 Readability wins here over speed, always. Read in this order: ``activations`` (σ and φ; tanh and
 sigmoid are enough at first), ``cell`` (one time step), ``lstm`` (a whole sequence, with masks),
-``dense`` (the head), ``parameters`` (the records they take and give).
+``dense`` (the head), ``softmax`` (classes), ``parameters`` (the records they take and give).
 """

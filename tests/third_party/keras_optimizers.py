@@ -37,7 +37,8 @@ def key(variable: Variable) -> str:
 
 
 def by_key(variables: Iterable[Variable]) -> dict[str, np.ndarray]:
-    return {key(v): v.numpy() for v in variables}
+    """Weights by name. One without axes gets one, as the weights of layers have."""
+    return {key(v): np.atleast_1d(v.numpy()) for v in variables}
 
 
 _apply, _build = Optimizer.apply, Optimizer.build
@@ -46,10 +47,10 @@ _exclude = Optimizer.exclude_from_weight_decay
 
 def apply_gradients(self: Optimizer, grads_and_vars: Iterable[tuple[Any, Variable]]) -> None:
     pairs = list(grads_and_vars)
-    gradients = {key(v): None if g is None else np.asarray(g) for g, v in pairs}
+    gradients = {key(v): None if g is None else np.atleast_1d(g) for g, v in pairs}
     new = _apply(self, by_key(v for _, v in pairs), gradients)
     for _, variable in pairs:
-        variable.assign(new[key(variable)])
+        variable.assign(new[key(variable)].reshape(variable.shape))
 
 
 def build(self: Optimizer, variables: Any) -> None:

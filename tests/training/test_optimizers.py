@@ -248,18 +248,6 @@ def test_pieces_give_the_same_bits(rule, monkeypatch, rng):
             np.testing.assert_array_equal(also[place], array)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_weight_without_axes_is_an_array_still(rule):
-    optimizer = make(lr.optimizers, rule, "everything")
-    weights, row = {"w": np.array(2.0)}, {"w": np.array([2.0])}
-    in_a_row = make(lr.optimizers, rule, "everything")
-    for g in (0.3, -0.2, 0.7, 0.1):
-        weights = optimizer.apply(weights, {"w": np.array(g)})
-        row = in_a_row.apply(row, {"w": np.array([g])})
-        assert weights["w"].shape == ()
-        assert weights["w"] == row["w"][0]
-
-
 # A model may have layers of both dtypes.
 
 

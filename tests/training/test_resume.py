@@ -168,6 +168,50 @@ def test_what_is_wrong_with_a_file_of_weights_is_said(tmp_path):
         lr.Sequential([Input((5, 2)), LSTM(4)]).load_weights(tmp_path / "w.npz")
 
 
+# Functions of one's own.
+
+
+def fourth(y_true, y_pred):
+    return np.mean((y_pred - y_true) ** 4, axis=-1)
+
+
+def d_fourth(y_true, y_pred):
+    return 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
+
+
+def bias(y_true, y_pred):
+    return np.mean(y_pred - y_true, axis=-1)
+
+
+def test_functions_of_ones_own_are_given_again_by_name(data, tmp_path):
+    own = {"fourth": (fourth, d_fourth), "bias": bias}
+
+    def compiled():
+        model = build("sgd")
+        model.compile("adam", own["fourth"], metrics=["mae", bias])
+        return model
+
+    whole = compiled()
+    whole.fit(*data, epochs=4, batch_size=3, verbose=0)
+    model = compiled()
+    model.fit(*data, epochs=2, batch_size=3, verbose=0)
+    model.save(tmp_path / "own.npz")
+    with pytest.raises(
+        UnsupportedError, match=r"with 'fourth'.*custom_objects=\{'fourth'"
+    ):
+        lr.load_model(tmp_path / "own.npz")
+    with pytest.raises(UnsupportedError, match="'bias'"):
+        lr.load_model(tmp_path / "own.npz", {"fourth": own["fourth"]})
+    again = lr.load_model(tmp_path / "own.npz", own)
+    again.fit(*data, epochs=4, initial_epoch=2, batch_size=3, verbose=0)
+    assert_same(again, whole)
+    alone = lr.load_model(tmp_path / "own.npz", compile=False)
+    assert alone.optimizer is None
+    np.testing.assert_array_equal(*(m.predict(data[0], verbose=0) for m in (alone, model)))
+    with pytest.raises(UnsupportedError, match="nothing in a file is ever executed"):
+        lr.load_model(tmp_path / "own.npz", safe_mode=False)
+
+
 # A state that does not belong here.
 
 

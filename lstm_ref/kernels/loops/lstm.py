@@ -9,7 +9,7 @@ like the rest and never read by anything real.
 
 from typing import Any
 
-from lstm_ref.kernels.geometry import GROUP, PANEL_VECTORS, STEPS, TILE_ROWS
+from lstm_ref.kernels.geometry import GROUP, NARROW_ROWS, PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.loops.activations import activate, derivative_reads_z, scale_by_derivative
 from lstm_ref.kernels.loops.product import add_narrow_panel, add_product, add_wide_panel
 from lstm_ref.kernels.loops.vector import (
@@ -416,6 +416,7 @@ def lstm_backward(
     activation: Size,
     recurrent_activation: Size,
     output_activation: Size,
+    panel_vectors: Size,
     copies: Size,
     dropped: Size,
     peephole: Size,
@@ -524,18 +525,24 @@ def lstm_backward(
         terms = 4 * H // copies
         for n in range(panel_count):  # [EQ 12] d_h_{t-1} = d_z Uᵀ
             unit = n * panel_width
-            for b in range(first_row, end_row, TILE_ROWS):
-                rows = min(end_row - b, TILE_ROWS)
+            for b in range(first_row, end_row, tile_rows):
+                rows = min(end_row - b, tile_rows)
                 product = at(work, b * P_wide + unit)
                 for gate_n in range(copies):  # all gates at once, or one after the other
                     for m in range(rows):
                         for u in range(panel_width):
                             product[m * P_wide + u] = real(product[u], 0.0)
                     first = gate_n * terms
-                    add_wide_panel(
-                        product, P_wide, L, at(d_z, (t * B + b) * z_width + first), z_width, 1,
-                        at(panels, unit * 4 * H + first * panel_width), panel_width, terms, rows,
-                    )  # fmt: skip
+                    d_z_b = at(d_z, (t * B + b) * z_width + first)
+                    panel = at(panels, unit * 4 * H + first * panel_width)
+                    if panel_vectors == PANEL_VECTORS:
+                        add_wide_panel(
+                            product, P_wide, L, d_z_b, z_width, 1, panel, panel_width, terms, rows
+                        )
+                    else:
+                        add_narrow_panel(
+                            product, P_wide, d_z_b, z_width, 1, panel, panel_width, terms, rows
+                        )
                     for m in range(rows):
                         if masked and mask[(b + m) * T + t] == 0:
                             continue  # [EQ 18] d_h stays
@@ -545,7 +552,7 @@ def lstm_backward(
                             for u in range(panel_width):
                                 work[state + u] *= r[u]  # [EQ 32]
                         if gate_n == 0:
-                            for v in range(PANEL_VECTORS):
+                            for v in range(panel_vectors):
                                 copy_vector(d_h, state + v * L, work, state + v * L)  # [EQ 12]
                         else:
                             for u in range(panel_width):

@@ -8,7 +8,7 @@ tile's size. That is why a row computed alone has the same bits as in any batch.
 
 from typing import Any
 
-from lstm_ref.kernels.geometry import K_BLOCK, PANEL_VECTORS, TILE_ROWS
+from lstm_ref.kernels.geometry import K_BLOCK, NARROW_ROWS, PANEL_VECTORS, TILE_ROWS
 from lstm_ref.kernels.loops.vector import (
     Buffer,
     Size,
@@ -56,7 +56,7 @@ def make_tile(rows: int, vectors: int) -> Any:
 
 
 tile_6x4, tile_4x4, tile_2x4, tile_1x4 = (make_tile(rows, PANEL_VECTORS) for rows in (6, 4, 2, 1))
-tile_8x1, tile_4x1, tile_1x1 = (make_tile(rows, 1) for rows in (8, 4, 1))
+tile_8x1, tile_4x1, tile_1x1 = (make_tile(rows, 1) for rows in (NARROW_ROWS, 4, 1))
 
 
 @loop
@@ -101,9 +101,9 @@ def add_narrow_panel(
 ) -> None:
     """C += A P for any number of rows and one panel a single vector wide."""
     c, a, left = C, A, rows
-    while left >= 8:
+    while left >= NARROW_ROWS:
         tile_8x1(c, c_row, c_row, a, a_row, a_k, P, p_row, K)
-        c, a, left = at(c, 8 * c_row), at(a, 8 * a_row), left - 8
+        c, a, left = at(c, NARROW_ROWS * c_row), at(a, NARROW_ROWS * a_row), left - NARROW_ROWS
     while left >= 4:
         tile_4x1(c, c_row, c_row, a, a_row, a_k, P, p_row, K)
         c, a, left = at(c, 4 * c_row), at(a, 4 * a_row), left - 4

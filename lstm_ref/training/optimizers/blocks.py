@@ -23,7 +23,7 @@ BLOCK = 16384
 def in_blocks(update: Update, w: Array, g: Array, slots: Slots, constants: Any) -> Any:
     """``update(w, g, slots, constants)``, the same to the last bit."""
     if w.size <= BLOCK:
-        return update(w, g, slots, constants) if w.ndim else _of_one(update, w, g, slots, constants)
+        return update(w, g, slots, constants)
     new_w = np.empty(w.shape, w.dtype)
     new_slots = {slot: np.empty(w.shape, w.dtype) for slot in slots}
     old = {slot: array.reshape(-1) for slot, array in slots.items()}
@@ -35,13 +35,6 @@ def in_blocks(update: Update, w: Array, g: Array, slots: Slots, constants: Any) 
         for slot, array in updated.items():
             new[slot][piece] = array
     return new_w, new_slots
-
-
-def _of_one(update: Update, w: Array, g: Array, slots: Slots, constants: Any) -> Any:
-    """For a weight without axes, of which NumPy's arithmetic would make a number."""
-    lines = {slot: array.reshape(1) for slot, array in slots.items()}
-    new_w, new_slots = update(w.reshape(1), g.reshape(1), lines, constants)
-    return new_w.reshape(()), {slot: array.reshape(()) for slot, array in new_slots.items()}
 
 
 def pieces(size: int) -> Iterator[slice]:
