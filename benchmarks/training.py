@@ -1,9 +1,10 @@
-"""How long an epoch of training takes here, in Keras' fit and in a plain PyTorch loop, side by side.
+"""How long an epoch of training takes here, in Keras' fit and in a plain PyTorch loop.
 
-Every contender gets the same float32 weights and the same rows in the same order. Before anything is
-timed, each trains two epochs, and its losses and weights are compared with ours. In each of
+Every contender gets the same float32 weights and the same rows in the same order. Before anything
+is timed, each trains two epochs, and its losses and weights are compared with ours. In each of
 ``--repeats`` rounds every contender trains for some tenths of a second, taking turns at going
-first, so that a slow moment of the machine hits all of them. A figure is the median over the rounds.
+first, so that a slow moment of the machine hits all of them. A figure is the median over the
+rounds.
 
 Each number of threads has a process of its own, since TensorFlow takes its number once. Our losses
 and weights must come out the same in all of them, to the last bit.
@@ -21,15 +22,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from side_by_side import duration, medians, present, print_surroundings, surroundings
 
 import lstm_ref as lr
-from lstm_ref import layers, optimizers
+from lstm_ref import layers
 
 SAMPLE = 0.3  # seconds that one sample lasts at least
 SEED = 21
@@ -38,9 +38,9 @@ CHECKED_EPOCHS = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A model and its data: N rows of T steps and D features, an LSTM of H units, Dense(K) on all
-    steps, mean squared error.
+    """A model and its data.
 
+    N rows of T steps and D features, an LSTM of H units, Dense(K) at all steps, mean squared error.
     ``layers`` LSTMs stand on each other; ``bidirectional`` ones read both ways. With ``masked``,
     rows have 1 to T steps, the rest of a row being padding.
     """
@@ -179,9 +179,8 @@ def with_torch(p: Problem, optimizer: str) -> Training:
     torch.set_num_threads(lr.config.threads())
     case = p.case
     make = torch.nn.LSTM if case.activation == "tanh" else torch_lstm(case.activation)
-    lstm = make(
-        case.D, case.H, num_layers=case.layers, bidirectional=case.bidirectional
-    )  # time first: its own favourite layout
+    # Time first: its own favourite layout.
+    lstm = make(case.D, case.H, num_layers=case.layers, bidirectional=case.bidirectional)
     head = torch.nn.Linear(case.H * (2 if case.bidirectional else 1), case.K)
     parameters = [
         getattr(lstm, f"{kind}_l{layer}{direction}")
@@ -290,12 +289,12 @@ def agree(name: str, p: Problem) -> Training:
     optimizer = "sgd" if name == "torch" else p.case.optimizer
     ours, theirs = with_lstm_ref(p, optimizer), make(p, optimizer)
     losses = [training.run(CHECKED_EPOCHS) for training in (theirs, ours)]
-    problem_ = f"{name} and lstm_ref differ at {p.case.name}: "
-    np.testing.assert_allclose(*losses, rtol=1e-5, err_msg=problem_ + "losses")
+    differ = f"{name} and lstm_ref differ at {p.case.name}: "
+    np.testing.assert_allclose(*losses, rtol=1e-5, err_msg=differ + "losses")
     for a, b in zip(theirs.weights(), ours.weights(), strict=True):
         # An update of Adam has the size of its learning rate, 1e-3, and few digits of it where the
         # gradient is not much more than the sum of its roundings.
-        np.testing.assert_allclose(a, b, rtol=0, atol=2e-5, err_msg=problem_ + "weights")
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-5, err_msg=differ + "weights")
     return theirs if optimizer == p.case.optimizer else make(p, p.case.optimizer)
 
 

@@ -168,7 +168,7 @@ def lstm_backward(
     if factors is not None:
         factors = padded_to(factors, P_wide)
 
-    carried_h, carried_c = (memory.empty((B, n), dtype) for n in (P_wide, padded(H, L)))
+    carried_h, carried_c = (memory.empty((B, n), dtype) for n in (P_wide, H))
     put(d_h, carried_h)
     put(d_c, carried_c)
     d_z = memory.empty((T, B, z_width), dtype)
@@ -180,7 +180,7 @@ def lstm_backward(
         d_hs=memory.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=given(mask),
         panels=column_panels(params.recurrent_kernel.T, of_U),
-        peepholes=given(lstm_panels(params).peephole),
+        peepholes=given(params.peephole),
         projection=NOTHING if R is None else column_panels(R.T, of_R),
         factors=given(factors),
         z=given(cache.z.transpose(time_first)),
@@ -191,7 +191,8 @@ def lstm_backward(
         d_y=np.zeros((B, P), dtype),
         d_z=d_z,
         d_h_all=given(d_h_all),
-        d_q=np.zeros((B, padded(H, of_R * L)), dtype),
+        d_q=np.empty((B, padded(H, of_R * L)), dtype),
+        a=np.empty((B, H), dtype),
         work=np.empty((B, P_wide), dtype),
         B=B,
         T=T,
@@ -215,7 +216,7 @@ def lstm_backward(
         d_recurrent_kernel=d_weights[1 + D :],
         d_bias=None if params.bias is None else d_weights[0],
         d_h0=carried_h[:, :P].copy(),
-        d_c0=carried_c[:, :H].copy(),
+        d_c0=carried_c,
         d_peephole=None if params.peephole is None else peephole_gradient(d_z, c_prev, c),
         d_projection=None if d_h_all is None else projection_gradient(cache, d_h_all),
     )

@@ -119,8 +119,14 @@ class Kernel:
 
         The kernel must be one whose rows do not meet.
         """
-        pieces = [partial(self, first_row=first, end_row=end, **arguments) for first, end in blocks]
-        threads.run(pieces)
+        if len(blocks) == 1:
+            first, end = blocks[0]
+            self(first_row=first, end_row=end, **arguments)
+            return
+        # Each piece holds the arrays: should its caller be interrupted, they outlive the piece.
+        threads.run(
+            [partial(self, first_row=first, end_row=end, **arguments) for first, end in blocks]
+        )
 
     def pass_on(self, parameter: str, value: Array | int) -> Any:
         """An address or a number, both 64 bits to ctypes; an array must be as the loops read it."""

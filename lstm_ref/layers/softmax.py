@@ -9,6 +9,8 @@ from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers.activation import Activation
 from lstm_ref.layers.base import Layer, Shape
 
+LAST = "a softmax goes along the last axis, -1"
+
 
 class Softmax(Activation):
     """Probabilities that sum to 1 over the last axis, ``e^x / Σ e^x``.
@@ -17,23 +19,32 @@ class Softmax(Activation):
     an earlier layer for one of the units, and fails.)
 
     Args:
-        axis: -1. Others are refused, and so is a mask of the units in a call.
+        axis: -1, or the number of the last axis. Others are refused, and so is a mask of the units
+            in a call.
     """
 
     def __init__(self, axis: int = -1, **common: Any) -> None:
-        if axis not in (-1, [-1], (-1,)) or isinstance(axis, bool):
-            raise UnsupportedError(
-                f"Softmax(axis={axis!r}) is not supported: it goes along the last axis, -1"
-            )
+        if isinstance(axis, bool) or not isinstance(axis, int) or (axis < 1 and axis != -1):
+            raise UnsupportedError(f"Softmax(axis={axis!r}) is not supported: {LAST}")
         super().__init__("softmax", **common)
-        self.axis = -1
+        self.axis = axis
 
     def check_input(self, shape: Shape) -> None:
-        """At least (batch, units)."""
+        """At least (batch, units), which are the last axis.
+
+        Raises:
+            ShapeError: a row without a batch.
+            UnsupportedError: `axis` is another.
+        """
         if len(shape) < 2:
             raise ShapeError(
                 f"layer {self.name!r} (Softmax) got an input of shape {shape}, and reads "
                 "(batch, ..., units); for one row use x[None]"
+            )
+        if self.axis not in (-1, len(shape) - 1):
+            raise UnsupportedError(
+                f"layer {self.name!r} got an input of shape {shape}, and has axis={self.axis}: "
+                f"{LAST}"
             )
 
     def checked_mask(self, x: Array, mask: Any) -> Array:

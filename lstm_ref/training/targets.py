@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_ref.checks import real_array
+from lstm_ref.checks import real_array, real_numbers, shaped, step_mask
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
 
@@ -83,6 +83,20 @@ def direct_weight(
     if weight is not None and np.ndim(weight) == 0:
         return np.full(predicted[:-1], real_array(weight, "sample_weight", dtype))
     return match_weight(weight, predicted, dtype, per_row)
+
+
+def direct_mask(mask: Any, predicted: Shape) -> Array | None:
+    """A mask as a loss or metric is given it in a call: bool, [B,T], or [B] for predictions [B,K].
+
+    Raises:
+        ShapeError: another shape.
+    """
+    if mask is None:
+        return None
+    if len(predicted) == 3:
+        return step_mask(mask, *predicted[:2])
+    given = real_numbers(mask, "mask").astype(bool)
+    return shaped(given, predicted[:-1], "mask", "one True or False for each prediction")
 
 
 def match_weight(

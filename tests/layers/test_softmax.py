@@ -107,6 +107,12 @@ def test_what_is_behind_the_last_activation(layer, activation, backend, rng):
             assert gradients == {}
 
 
+def test_the_last_axis_by_its_number(rng):
+    x = rng.normal(size=(2, 3, 4)).astype("float32")
+    np.testing.assert_array_equal(Softmax(axis=2)(x), Softmax()(x))
+    assert Softmax(axis=2).get_config()["axis"] == 2
+
+
 def test_a_mask_of_the_steps_passes_and_one_of_the_units_is_refused(rng):
     x = rng.normal(size=(2, 3, 4))
     mask = np.array([[True, False, True], [False, False, True]])
@@ -122,7 +128,13 @@ def test_a_mask_of_the_steps_passes_and_one_of_the_units_is_refused(rng):
 @pytest.mark.parametrize(
     ("make", "error", "sentence"),
     [
-        (lambda: Softmax(axis=1), UnsupportedError, "Softmax(axis=1) is not supported"),
+        (lambda: Softmax(axis=-2), UnsupportedError, "Softmax(axis=-2) is not supported"),
+        (lambda: Softmax(axis=(0, 1)), UnsupportedError, "Softmax(axis=(0, 1)) is not"),
+        (
+            lambda: Softmax(axis=1, name="s")(np.ones((2, 3, 4))),
+            UnsupportedError,
+            "layer 's' got an input of shape (2, 3, 4), and has axis=1: a softmax goes along the",
+        ),
         (lambda: Softmax()(np.ones(3)), ShapeError, "reads (batch, ..., units); for one row use"),
         (lambda: Dense(3, activation="glu"), UnsupportedError, "activation 'glu' mixes the units"),
         (lambda: Dense(3, activation=("softmax", 1)), UnsupportedError, "'softmax' mixes"),

@@ -2,10 +2,11 @@
 
 Every method of the modules in `keras_source.PLACES` that is not named here is run as it stands.
 The names are those of Keras 3.15's source; one with parameters stands for all its parameters,
-unless the number of some is given with it.
+unless the number of some is given with it; one that several classes have is of all of them, unless
+its class is given with it; and the name of a class stands for all its methods.
 """
 
-from tests.third_party import methods_callbacks, methods_optimizers
+from tests.third_party import methods_callbacks, methods_losses, methods_optimizers
 
 SAME_NUMBERS = "same numbers"
 """Run in Keras too, and every number compared with what Keras gives."""
@@ -91,7 +92,7 @@ NOT_APPLICABLE = {
     "time_distributed_test": {
         "a Conv2D on a symbolic tensor": "test_build",
         "a layer written for the test that reads the mask of a single step": "test_masking",
-        "a softmax, which is not there": "test_with_mask_zero",
+        "numbers that are not whole, into an Embedding": "test_with_mask_zero",
     },
     "dropout_rnn_cell_test": {
         SEED_GENERATOR: "test_seed_tracking test_basics",
@@ -172,6 +173,7 @@ NOT_APPLICABLE = {
     },
     **methods_optimizers.NOT_APPLICABLE,
     **methods_callbacks.NOT_APPLICABLE,
+    **methods_losses.NOT_APPLICABLE,
 }
 """By module and reason, the names of the methods that are not run."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
-from tests.third_party import methods_callbacks, methods_optimizers
+from tests.third_party import methods_callbacks, methods_losses, methods_optimizers
 
 PLACES = {
     "lstm_test": "layers/rnn",
@@ -36,6 +36,7 @@ PLACES = {
     "initializer_test": "initializers",
     **methods_optimizers.PLACES,
     **methods_callbacks.PLACES,
+    **methods_losses.PLACES,
 }
 """The test modules of what both libraries have, and their folders in ``keras/src``."""
 

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from lstm_ref.layers import Layer, registry
-from tests.third_party import layer_checks, methods_callbacks, methods_optimizers
+from tests.third_party import (
+    layer_checks,
+    methods_callbacks,
+    methods_losses,
+    methods_optimizers,
+)
 
 parameterized = pytest.importorskip(
     "absl.testing.parameterized",
@@ -81,6 +86,7 @@ SENTENCES: dict[tuple[type[Exception], str], tuple[type[Exception], str]] = {
     ): (ValueError, r"compares the rows of a matrix, and w has shape \(4, 4, 4\)"),
     **methods_optimizers.SENTENCES,
     **methods_callbacks.SENTENCES,
+    **methods_losses.SENTENCES,
 }
 """What Keras raises, and what is raised here in its place: the error and a part of its sentence.
 

@@ -175,6 +175,8 @@ def home_of(thing: Any) -> Any:
         regularizers.Regularizer: regularizers,
         constraints.Constraint: constraints,
         Optimizer: optimizers,
+        lr.losses.Loss: lr.losses,
+        lr.metrics.Metric: lr.metrics,
         schedules.LearningRateSchedule: SimpleNamespace(
             get=schedules.deserialize, serialize=schedules.serialize
         ),

@@ -11,13 +11,14 @@ import lstm_ref as lr
 from lstm_ref.layers import Layer
 from lstm_ref.layers.base import read_only
 from lstm_ref.spec.activations import ACTIVATIONS
-from tests.third_party import keras_callbacks, keras_optimizers
+from tests.third_party import keras_callbacks, keras_losses, keras_optimizers
 from tests.third_party.keras_source import Absent, Library, Recorded
 from tests.third_party.keras_test_case import KerasTestCase
 from tests.third_party.stand_ins import STAND_INS, stand_ins
 
 MODULES = (
-    "layers", "initializers", "regularizers", "constraints", "models", "optimizers", "utils",
+    "layers", "initializers", "regularizers", "constraints", "losses", "metrics", "models",
+    "optimizers", "utils",
 )  # fmt: skip
 """Modules with the same name in both."""
 
@@ -46,13 +47,16 @@ def lstm_ref_library(test_case: type[KerasTestCase], with_an_lstm: bool) -> Libr
             convert_to_tensor=np.asarray,
             floatx=lr.floatx,
             convert_to_numpy=np.asarray,
+            **keras_losses.BACKEND,
         ),
         "keras.src.backend.common.keras_tensor.KerasTensor": np.zeros,
         "keras.src.ops": WithoutMore(
-            "keras.src.ops", **vars(keras_optimizers.OPS), **keras_callbacks.OPS
+            "keras.src.ops",
+            **vars(keras_optimizers.OPS) | keras_callbacks.OPS | keras_losses.OPS,
         ),
         **keras_optimizers.names(modules),
         **keras_callbacks.names(library.used),
+        **keras_losses.names(modules, library.used),
         "conftest.skip_if_backend": lambda backend, reason: lambda method: method,
         **testing(test_case),
         **cells(own),

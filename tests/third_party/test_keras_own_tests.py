@@ -11,7 +11,7 @@ import lstm_ref as lr
 from lstm_ref.layers import Layer
 from tests.cases import BACKENDS, computing
 from tests.peers import require
-from tests.third_party import keras_callbacks, keras_optimizers, libraries
+from tests.third_party import keras_callbacks, keras_losses, keras_optimizers, libraries
 from tests.third_party.keras_methods import (
     SAME_NUMBERS,
     WITH_OTHER_WEIGHTS,
@@ -34,6 +34,11 @@ class Method(NamedTuple):
     def __str__(self) -> str:
         return f"{self.module}-{self.name}"
 
+    @property
+    def called(self) -> set[str]:
+        """What it may be called in `keras_methods`, alone or with others."""
+        return {self.source, self.name, self.test_case, f"{self.test_case}.{self.source}"}
+
 
 def methods() -> Iterator[Method]:
     """Every test method of the modules, without Keras being imported."""
@@ -44,7 +49,7 @@ def methods() -> Iterator[Method]:
 
 
 METHODS = list(methods())
-LEFT_OUT = [m for m in METHODS if {m.source, m.name} & set(not_applicable(m.module))]
+LEFT_OUT = [m for m in METHODS if m.called & set(not_applicable(m.module))]
 REPLACED = [m for m in METHODS if m.source in WITH_STAND_INS.get(m.module, ())]
 AS_THEY_STAND = [m for m in METHODS if m not in LEFT_OUT and m not in REPLACED]
 ONCE_MORE = [m for m in AS_THEY_STAND if m.source in WITH_OTHER_WEIGHTS.get(m.module, ())]
@@ -60,6 +65,7 @@ def _weights_are_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Layer, "weights", property(libraries.variables))
     keras_optimizers.speak_keras(monkeypatch)
     keras_callbacks.speak_keras(monkeypatch)
+    keras_losses.speak_keras(monkeypatch)
 
 
 def case(base: type[KerasTestCase], folder: Path, numbers: list[Any]) -> type[KerasTestCase]:
@@ -87,7 +93,7 @@ def stand_ins_of(library: Library) -> dict[str, Any]:
 
 def test_every_method_that_is_named_exists() -> None:
     for module in PLACES:
-        there = {n for m in METHODS if m.module == module for n in (m.source, m.name)}
+        there = {name for m in METHODS if m.module == module for name in m.called}
         assert there, f"{module} has no tests"
         replaced, left_out = WITH_STAND_INS.get(module, {}), not_applicable(module)
         once_more = WITH_OTHER_WEIGHTS.get(module, ())

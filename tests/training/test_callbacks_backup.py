@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from lstm_ref.callbacks import (
 )
 from lstm_ref.layers import LSTM, Bidirectional, Dense, Dropout, Input, Masking
 from lstm_ref.training.callbacks.callback_list import CallbackList
-from lstm_ref.training.callbacks.memory import divided, joined
+from lstm_ref.training.callbacks.memory import divided, joined, memories, remember
 from tests.peers import ROOT
 
 N, T, D, BATCH, EPOCHS = 12, 5, 3, 5, 4
@@ -379,6 +380,87 @@ def test_the_memory_of_a_callback_of_ones_own(tmp_path):
     assert counter.state["count"] == 4
     assert counter.state["worst"] == -np.inf
     np.testing.assert_array_equal(counter.state["mean"], [6, 6])
+
+
+class StandIn:
+    """What callbacks do to a model, written down."""
+
+    def __init__(self) -> None:
+        self.stop_training, self.optimizer = False, SimpleNamespace(learning_rate=0.1)
+        self.acts: list[Any] = []
+
+    def get_weights(self) -> list[Any]:
+        return [np.full(2, float(len(self.acts)))]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        self.acts.append([weight.tolist() for weight in weights])
+
+    def save(self, path: str, overwrite: bool) -> None:
+        self.acts.append((path, overwrite))
+
+
+@given(
+    values=st.lists(st.integers(0, 8).map(lambda n: n / 8), min_size=2, max_size=14),
+    begin=st.integers(1, 13),
+    patience=st.integers(0, 3),
+    cooldown=st.integers(0, 3),
+    save_freq=st.integers(1, 7),
+)
+def test_the_memory_of_those_here(values, begin, patience, cooldown, save_freq):
+    """New callbacks go on in the middle of the logs, with the memory of the old ones."""
+
+    def make() -> list[Callback]:
+        return [
+            EarlyStopping("loss", patience=patience, restore_best_weights=True),
+            ReduceLROnPlateau("loss", patience=patience, cooldown=cooldown),
+            ModelCheckpoint("{epoch}.npz", "loss", save_best_only=True),
+            ModelCheckpoint("{epoch}-{batch}.npz", save_freq=save_freq),
+        ]
+
+    def play(callbacks: list[Callback], model: Any, first: int, logs: list[float]) -> None:
+        calls = CallbackList(callbacks, model=model)
+        for epoch, loss in enumerate(logs, first):
+            calls.on_epoch_begin(epoch)
+            for batch in range(2):
+                calls.on_train_batch_end(batch, {"loss": loss})
+            calls.on_epoch_end(epoch, {"loss": loss})
+            model.acts.append((model.optimizer.learning_rate, model.stop_training))
+        if first + len(logs) == len(values):
+            calls.on_train_end({})
+
+    whole, whole_model = make(), StandIn()
+    CallbackList(whole, model=whole_model).on_train_begin()
+    play(whole, whole_model, 0, values)
+
+    parts, model = make(), StandIn()
+    CallbackList(parts, model=model).on_train_begin()
+    play(parts, model, 0, values[:begin])
+    if begin < len(values):
+        arrays: dict[str, Any] = {}
+        text = json.dumps(divided(memories(parts), arrays))
+        parts = make()
+        CallbackList(parts, model=model).on_train_begin()
+        remember(parts, joined(json.loads(text), arrays))
+        play(parts, model, begin, values[begin:])
+    assert model.acts == whole_model.acts
+
+
+def test_a_table_that_goes_on_keeps_its_columns(tmp_path):
+    """Those of a validation came after all others, because the first epoch had none."""
+    table = tmp_path / "log.csv"
+    rows = [{"loss": 1, "weight": 2}, {"loss": 3, "weight": 4, "val_loss": 5, "val_weight": 6}]
+    memory: dict[str, Any] = {}
+    for epoch, logs in enumerate(rows):
+        logger = CSVLogger(table, append=True)
+        logger.on_train_begin()
+        logger.set_state(memory or logger.get_state())
+        logger.on_epoch_end(epoch, logs)
+        memory = logger.get_state()
+    assert table.read_text().splitlines() == [
+        "epoch,loss,weight,val_loss,val_weight",
+        "0,1,2,NA,NA",
+        "1,3,4,5,6",
+    ]
 
 
 STATES = st.recursive(

@@ -57,11 +57,13 @@ def same_suffix(text: str) -> str:
     return text.replace(".weights.h5", ".weights.npz").replace(".keras", ".npz")
 
 
-def play(library: Any, make: Any, epochs: list[dict[str, Any]], initial: int = 0) -> Any:
+def play(
+    library: Any, make: Any, epochs: list[dict[str, Any]], initial: int = 0, batches: int = BATCHES
+) -> Any:
     """A fit over these logs of its epochs: what was done, printed and warned, and the history.
 
     ``make(library)`` gives the callbacks. Within an epoch the logs of its batches go down from
-    three times those at its end.
+    some times those at its end.
     """
     model = StandIn()
     output, steps = io.StringIO(), []
@@ -69,15 +71,15 @@ def play(library: Any, make: Any, epochs: list[dict[str, Any]], initial: int = 0
         warnings.simplefilter("always")
         callbacks = make(library)
         calls = library.CallbackList(
-            callbacks, add_history=True, model=model, epochs=initial + len(epochs), steps=BATCHES
+            callbacks, add_history=True, model=model, epochs=initial + len(epochs), steps=batches
         )
         calls.on_train_begin()
         for epoch, logs in enumerate(epochs, initial):
             calls.on_epoch_begin(epoch)
-            for batch in range(BATCHES):
+            for batch in range(batches):
                 calls.on_train_batch_begin(batch)
                 model.weights = (epoch, batch)
-                so_far = {n: v * (BATCHES - batch) for n, v in logs.items() if "val_" not in n}
+                so_far = {n: v * (batches - batch) for n, v in logs.items() if "val_" not in n}
                 calls.on_train_batch_end(batch, so_far)
                 if model.stop_training:
                     break
@@ -105,9 +107,9 @@ def first_words(warning: Any) -> str:
     return str(warning)[:38]
 
 
-def compare(theirs: Any, make: Any, epochs: list[dict[str, Any]], initial: int = 0) -> Any:
+def compare(theirs: Any, make: Any, epochs: list[dict[str, Any]], *how: int) -> Any:
     """Both, and that nothing differs; what ours has done."""
-    expected, got = play(theirs, make, epochs, initial), play(ours, make, epochs, initial)
+    expected, got = play(theirs, make, epochs, *how), play(ours, make, epochs, *how)
     for name in ("acts", "steps", "printed", "warned", "history", "epochs", "params"):
         np.testing.assert_equal(getattr(got, name), getattr(expected, name), err_msg=name)
     assert got.model_of_history
@@ -200,14 +202,15 @@ def test_reduce_lr_on_plateau(theirs, values, monitor, mode, settings):
         }
     ),
     field=st.sampled_from(("", "{epoch:02d}", "{epoch}-{loss:.3f}", "{epoch}-{mae}")),
+    batches=st.integers(1, 3),
 )
-def test_model_checkpoint(theirs, values, monitor, mode, settings, field):
+def test_model_checkpoint(theirs, values, monitor, mode, settings, field, batches):
     weights = ".weights" if settings["save_weights_only"] else ""
     if settings["save_freq"] != "epoch":
         field += "-{batch}" if settings["save_freq"] == 1 else ""
         if settings["save_best_only"] and monitor == "val_loss":
             monitor = "loss"  # Keras warns, and saves: see `test_what_is_watched_is_not_there`
-        if settings["save_best_only"] and settings["save_freq"] < BATCHES + 1:
+        if settings["save_best_only"] and settings["save_freq"] < batches + 1:
             # Keras has not yet decided then what is better: 'NoneType' object is not callable.
             settings = {**settings, "save_best_only": False}
 
@@ -216,8 +219,8 @@ def test_model_checkpoint(theirs, values, monitor, mode, settings, field):
         path = f"model{field}{weights}{suffix}"
         return [library.ModelCheckpoint(path, monitor, mode=mode, **settings)]
 
-    got = compare(theirs, make, curve(values, monitor))
-    expected = play(theirs, make, curve(values, monitor))
+    got = compare(theirs, make, curve(values, monitor), 0, batches)
+    expected = play(theirs, make, curve(values, monitor), 0, batches)
     np.testing.assert_equal(attributes(got, "best"), attributes(expected, "best"))
     if not settings["save_best_only"] and settings["save_freq"] == "epoch":
         assert len(got.acts) == len(values)

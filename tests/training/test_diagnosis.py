@@ -96,6 +96,28 @@ def test_an_overflow_before_a_gate(rng, gate, backwards, kept, backend):
     assert f"of layer 'lower' at step {STEP}, row {NUMBERS[ROW]}, unit {UNIT}: inf" in str(origin)
 
 
+@pytest.mark.parametrize("size", [1e30, 100])
+def test_an_input_that_nobody_scaled(size, rng):
+    """1e30 is named; 100 in an LSTM whose state doubles and more at each step is not."""
+    layer = LSTM(3, return_sequences=True, name="it", **LINEAR)
+    model = model_of(layer, Dense(1))
+    W, U, b = weights(rng, D, 3)
+    W[-1, UNIT] = 1e9
+    if size == 100:
+        W[-1], b[:] = 0, 20
+    layer.set_weights([W, U, b])
+    x = data(rng, (B, 400, D))
+    x[ROW if size == 1e30 else slice(None), STEP] = size
+    origin = trouble(model, x)
+    assert origin.layer == "it"
+    if size == 1e30:
+        assert place(origin) == ("it", None, None, "z_i", (STEP,), NUMBERS[ROW])
+        assert "The input is up to 1e+30: scale it, to about 1" in origin.cause
+    else:
+        assert "The weights are up to 20, in bias: a lower learning_rate" in origin.cause
+        assert "linear has no bound" in origin.cause
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     ("quantity", "into", "size", "activation", "formula"),
@@ -225,24 +247,64 @@ def test_padding_that_is_infinite_is_no_cause(rng):
     assert (origin.quantity, origin.step, origin.row) == ("target", 2, NUMBERS[ROW])
 
 
-def test_an_infinity_that_an_activation_bounds_is_no_cause(rng):
-    """A gate of a tanh LSTM is 1 for +inf; the row and step after it are where it went wrong."""
+@pytest.mark.parametrize("gate", GATES)
+def test_an_infinity_that_an_activation_bounds_is_no_cause(gate, rng):
+    """A gate of a tanh LSTM is 0 or 1 for infinity; what overflows is something else."""
     layer = LSTM(3, return_sequences=True, name="lstm")
-    head = Dense(2, name="head")
+    head = Dense(2, activation="exponential", name="head")
     model = model_of(layer, head)
+    W, U, b = weights(rng, D, 3)
+    split_gates(W)[GATES.index(gate)][-1, UNIT] = 1e30
+    layer.set_weights([W, U, b])
+    head.set_weights([np.zeros((3, 2), "f"), np.array([0, 100], "f")])
+    x = data(rng)
+    x[0, 2, -1] = 1e20
+    origin = trouble(model, x)
+    assert place(origin) == ("head", None, None, "y", (0,), NUMBERS[0])
+    assert origin.unit == 1
+
+
+def test_a_row_that_comes_out_well_is_no_cause():
+    """In row 0 exp(100) closes the gates of the LSTM, and its prediction is a number."""
+    lstm, head = LSTM(1, return_sequences=True), Dense(1, activation="exponential", name="head")
+    model = model_of(Activation("exponential"), lstm, head, shape=(None, 2))
+    W = np.array([[1, 1, 1, 1], [-1, -1, -1, -1]], "f")
+    lstm.set_weights([W, np.zeros((1, 4), "f"), np.zeros(4, "f")])
+    head.set_weights([np.full((1, 1), 1000, "f"), np.zeros(1, "f")])
+    x = np.full((B, T, 2), -20, "f")
+    x[0, 1, 1] = 100
+    x[ROW, STEP, 0] = 3
+    origin = trouble(model, x, np.zeros((B, T, 1), "f"))
+    assert place(origin) == ("head", None, None, "y", (STEP,), NUMBERS[ROW])
+
+
+def test_the_first_step_of_all_rows_comes_first(rng):
+    """c overflows in one row before z does in another, with the smaller number."""
+    layer = LSTM(3, return_sequences=True, name="it", **LINEAR)
+    model = model_of(layer, Dense(1))
+    W, U, b = weights(rng, D, 3)
+    i, _, g, o = split_gates(W)
+    i[-1, UNIT] = g[-1, UNIT] = 1e10
+    o[-1, 0] = 1e20
+    layer.set_weights([W, U, b])
+    x = data(rng)
+    x[0, STEP, -1] = 1e20
+    x[ROW, STEP - 2, -1] = 1e10
+    origin = trouble(model, x)
+    assert place(origin) == ("it", None, None, "c", (STEP - 2,), NUMBERS[ROW])
+
+
+def test_padding_behind_an_overflow(rng):
+    layer = LSTM(3, return_sequences=True, name="it", **LINEAR)
+    model = model_of(Masking(np.inf), layer, Dense(1))
     W, U, b = weights(rng, D, 3)
     W[-1, UNIT] = 1e30
     layer.set_weights([W, U, b])
     x = data(rng)
-    x[ROW, 1, -1] = x[0, 2, -1] = 1e20  # z_i = inf, i = 1
-    kernel = rng.normal(size=(3, 2)).astype("f")
-    y = np.zeros((B, T, 2), "f")
-    y[ROW, STEP, 1] = np.inf
-    head.set_weights([kernel, np.zeros(2, "f")])
-    origin = trouble(model, x, y)
-    assert (origin.quantity, origin.steps, origin.row, origin.unit) == (
-        *("target", (STEP,), NUMBERS[ROW], 1),
-    )
+    x[ROW, 0] = x[ROW, -1] = x[1, 2] = np.inf
+    x[ROW, STEP, -1] = 1e20
+    origin = trouble(model, x)
+    assert place(origin) == ("it", None, None, "z_i", (STEP,), NUMBERS[ROW])
 
 
 def test_a_dense_layer(rng):
@@ -554,6 +616,7 @@ def test_a_gradient_that_explodes(wrapped, backend, rng):
     last = 0 if wrapped == "both ways" else -1  # the output behind which all steps lie
     at = (ROW, slice(None) if wrapped == "cells" else last)
     y[at] = rng.normal(size=y[at].shape)
+    y[0, at[1]] = 1e-20 * y[at]  # passes what float32 holds some steps later
     with computing(backend), np.errstate(all="ignore"):
         value, gradients = model.loss_and_gradients(x, y)
         assert np.isfinite(value)
@@ -617,6 +680,19 @@ def test_an_update_of_finite_gradients(rng):
     assert f"Its gradient is finite, {gradients['it/kernel'][1, 5]:.3g} there" in origin.cause
     with pytest.raises(ValueError, match="and they are finite"):
         find_bad_update(model, batch, model.loss, model.trainable_params())
+
+
+def test_the_gradient_of_a_penalty(rng):
+    class Steep(lr.regularizers.L2):
+        def gradient(self, weight):
+            return np.where(np.arange(weight.size) == 3, np.inf, 0).reshape(weight.shape)
+
+    model = model_of(LSTM(2, bias_regularizer=Steep(0.1), name="it"), Dense(1))
+    batch = model.batch("fit", data(rng), np.zeros((B, 1), "f"))
+    new = {"it/bias": np.full(8, np.inf, "f")}
+    origin = find_bad_update(model, batch, model.loss, new)
+    assert (origin.quantity, origin.weight, origin.index) == ("gradient", "it/bias", (3,))
+    assert "The regularizer of the weight makes it" in origin.cause
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

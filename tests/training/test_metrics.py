@@ -122,6 +122,8 @@ def test_r2_where_it_has_no_meaning():
     few.update_state(y, y + 0.5)
     with pytest.warns(UserWarning, match="has seen 3 observations, which are too few"):
         assert few.result() == lr.metrics.R2Score()(y, y + 0.5)
+    with pytest.raises(ShapeError, match=r"predictions of shape \(2,\), .*use y\[:, None\]"):
+        few.update_state([0.0, 1.0], [0.0, 1.0])
     with pytest.raises(ShapeError, match=r"R2Score has seen 1 outputs, and 2 came"):
         few.update_state(np.ones((2, 2)), np.ones((2, 2)))
 

@@ -196,9 +196,7 @@ def test_functions_of_ones_own_are_given_again_by_name(data, tmp_path):
     model = compiled()
     model.fit(*data, epochs=2, batch_size=3, verbose=0)
     model.save(tmp_path / "own.npz")
-    with pytest.raises(
-        UnsupportedError, match=r"with 'fourth'.*custom_objects=\{'fourth'"
-    ):
+    with pytest.raises(UnsupportedError, match=r"with 'fourth'.*custom_objects=\{'fourth'"):
         lr.load_model(tmp_path / "own.npz")
     with pytest.raises(UnsupportedError, match="'bias'"):
         lr.load_model(tmp_path / "own.npz", {"fourth": own["fourth"]})

@@ -122,6 +122,22 @@ def test_the_first_step_leads_to_the_initial_state(rng):
     np.testing.assert_allclose(d_h0, expected.d_h0, rtol=1e-12)
 
 
+@pytest.mark.parametrize("masked_output", ["hold", "zero"])
+def test_every_state_around_a_gap(masked_output):
+    """With a peephole and tanh gates, whose derivative at the 0 of a masked step is not 0."""
+    options = {"peephole": True, "recurrent_activation": "tanh", "masked_output": masked_output}
+    case = make_case(5, (2, 4, 2, 2), mask="all real", **options)
+    case.mask[0, 1:3], case.mask[1, 0] = False, False
+    cache = case.forward("numpy").cache
+    found = state_gradients(case.d_hs, cache)
+    step = 1e-3
+    for name, gradient in (("h", found.d_h), ("c", found.d_c)):
+        for at in np.ndindex(gradient.shape):
+            f = {k: loss_with_a_push(cache, case.d_hs, name, at, k * step) for k in (-2, -1, 1, 2)}
+            slope = (8 * (f[1] - f[-1]) - (f[2] - f[-2])) / (12 * step)
+            assert gradient[at] == pytest.approx(slope, rel=1e-8, abs=1e-9), (name, at)
+
+
 def test_no_steps_and_no_rows():
     for sizes in ((2, 0, 3, 4), (0, 3, 3, 4)):
         case = make_case(1, sizes, mask="right")

@@ -59,6 +59,36 @@ def test_through_the_cell_alone_a_step_multiplies_by_f(f, backwards, backend, rn
     assert flow.backwards == backwards
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_product_of_the_forget_gates_after_each_step(masked, backwards, rng):
+    """By hand, a row and a unit at a time. A masked step has no gate."""
+    H = 3
+    layer = LSTM(H, return_sequences=True, go_backwards=backwards, dtype="float64", name="it")
+    model = lr.Sequential([Input((T, D), dtype="float64"), Masking(dtype="float64"), layer])
+    model.compile("sgd", "mse")
+    layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()])
+    x = rng.normal(size=(B, T, D))
+    if masked:
+        x[0, 3], x[1, 4:], x[2, :2] = 0, 0, 0
+    flow = gradient_flow(model, x, rng.normal(size=(B, T, H)))["it"]
+    W, U, b = layer.get_weights()
+    order = range(T)[::-1] if backwards else range(T)
+    left = np.full((B, T), np.nan)
+    for row in range(B):
+        h, c, f = np.zeros(H), np.zeros(H), {}
+        for t in order:
+            if x[row, t].any():
+                z_i, z_f, z_g, z_o = (x[row, t] @ W + h @ U + b).reshape(4, H)
+                i, f[t], o = (1 / (1 + np.exp(-z)) for z in (z_i, z_f, z_o))
+                c = f[t] * c + i * np.tanh(z_g)
+                h = o * np.tanh(c)
+        steps = list(f)  # in the order of processing
+        for n, t in enumerate(steps):
+            left[row, t] = np.mean([np.prod([f[s][u] for s in steps[n + 1 :]]) for u in range(H)])
+    np.testing.assert_allclose(flow.forget_product, np.nanmean(left, axis=0), rtol=1e-12)
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_loss_moves_as_the_gradient_on_a_state_says(masked, rng):
     """Each h_t and c_t of a stateful layer is the state that another batch begins from."""

@@ -193,12 +193,6 @@ def activate(code: Size, parameters: Buffer, p: Buffer, count: Size) -> None:
 
 
 @loop
-def derivative_reads_z(code: Size) -> bool:
-    """Whether `scale_by_derivative` needs z for this activation, or a alone."""
-    return code not in (TANH, SIGMOID, EXPONENTIAL)
-
-
-@loop
 def scale_by_derivative(
     code: Size, parameters: Buffer, d: Buffer, z: Buffer, a: Buffer, count: Size
 ) -> None:

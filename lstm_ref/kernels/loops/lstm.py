@@ -10,7 +10,7 @@ like the rest and never read by anything real.
 from typing import Any
 
 from lstm_ref.kernels.geometry import GROUP, NARROW_ROWS, PANEL_VECTORS, STEPS, TILE_ROWS
-from lstm_ref.kernels.loops.activations import activate, derivative_reads_z, scale_by_derivative
+from lstm_ref.kernels.loops.activations import activate, scale_by_derivative
 from lstm_ref.kernels.loops.product import add_narrow_panel, add_product, add_wide_panel
 from lstm_ref.kernels.loops.vector import (
     Buffer,
@@ -221,7 +221,7 @@ def update_cell(
 ) -> None:
     """From z of a group of panels and rows to the gates, in its place, to c_t and to o φ(c_t)."""
     (σ, φ, φ_h), peephole, clipped, coupled, c_row = cell
-    b, _, _, _, H, unit, rows, group = where
+    b, _, _, _, _, unit, rows, group = where
     σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
     L = lanes(z)
     count = group * rows * L
@@ -240,7 +240,7 @@ def update_cell(
     if clipped:
         clip(z, 3 * count, κ)  # [EQ 25]
     if keep_cache:
-        store_gates(z_cache, z, 0, 3, 4 * H, mask, masked, where)
+        store_gates(z_cache, z, 0, 3, mask, masked, where)
     if coupled:
         activate(σ, σ_numbers, i, count)  # [EQ 2]
         for k in range(count):
@@ -265,13 +265,13 @@ def update_cell(
     if clipped:
         clip(o, count, κ)  # [EQ 25]
     if keep_cache:
-        store_gates(z_cache, z, 3, 4, 4 * H, mask, masked, where)
+        store_gates(z_cache, z, 3, 4, mask, masked, where)
     activate(σ, σ_numbers, o, count)  # [EQ 5]
     activate(φ_h, φ_h_numbers, h_new, count)
     for k in range(count):
         h_new[k] = o[k] * h_new[k]  # [EQ 6]
     if keep_cache:
-        store_gates(gates_cache, z, 0, 4, 4 * H, mask, masked, where)
+        store_gates(gates_cache, z, 0, 4, mask, masked, where)
 
 
 @inlined
@@ -359,25 +359,18 @@ def copy_numbers(target: Buffer, source: Buffer, count: Size) -> None:
 
 @loop
 def store_gates(
-    cache: Buffer,
-    z: Buffer,
-    start: Size,
-    stop: Size,
-    row_size: Size,
-    mask: Bytes,
-    masked: Size,
-    where: Any,
+    cache: Buffer, z: Buffer, start: Size, stop: Size, mask: Bytes, masked: Size, where: Any
 ) -> None:
     """Copy a group's z or gates, ``start`` to ``stop``, to cache[T,B,4H]; 0 at a masked step."""
     b, t, B, T, H, first_unit, rows, group = where
     L = lanes(z)
     for m in range(rows):
-        row = at(cache, (t * B + b + m) * row_size)
+        row = (t * B + b + m) * PANEL_VECTORS
         if masked and mask[(b + m) * T + t] == 0:
             for n in range(group):
                 for v in range(start, stop):
                     unit = first_unit + n * L
-                    target = at(row, v * H + unit)
+                    target = at(cache, (row + v) * H + unit)
                     for u in range(min(H - unit, L)):
                         target[u] = real(target[u], 0.0)
             continue
@@ -385,7 +378,7 @@ def store_gates(
             for n in range(group):
                 unit = first_unit + n * L
                 source = at(z, ((v * group + n) * rows + m) * L)
-                copy_numbers(at(row, v * H + unit), source, min(H - unit, L))
+                copy_numbers(at(cache, (row + v) * H + unit), source, min(H - unit, L))
 
 
 @loop
@@ -406,6 +399,7 @@ def lstm_backward(
     d_z: Buffer,
     d_h_all: Buffer,
     d_q: Buffer,
+    a: Buffer,
     work: Buffer,
     B: Size,
     T: Size,
@@ -431,40 +425,28 @@ def lstm_backward(
 
     The gradients of x and of the weights are products, taken afterwards.
 
-    d_hs[B,T,P]; mask[B,T], read when ``masked``; panels of Uᵀ, [P_wide/4L, 4H, 4L]; peepholes,
-    projection, Rᵀ in panels of ``projection_vectors``, and numbers as in the forward pass;
-    factors[copies,B,P_wide], for h, read when ``dropped``; z and gates [T,B,4H]; c[T+1,B,H_padded],
-    that of step t in slot t + 1.
+    d_hs[B,T,P]; mask[B,T], read when ``masked``; Uᵀ in panels of ``panel_vectors``, P_wide columns
+    in all; peepholes[3,H]; projection, Rᵀ in panels of ``projection_vectors``;
+    factors[copies,B,P_wide], for h, read when ``dropped``; numbers as in the forward pass; z and
+    gates [T,B,4H]; c[T+1,B,H_padded], that of step t in slot t + 1.
 
-    d_h[B,P_wide] and d_c[B,H_padded], the gradients carried from step to step: those on the final
-    state at first, on the initial state in the end. d_y[B,P] comes as zeros. Written:
-    d_z[T,B,4H padded to whole panels] and, when ``projected``, d_h_all[T,B,P], the gradient on each
-    h_t. Scratch: d_q[B,H padded to the panels of Rᵀ], which comes as zeros too, work[B,P_wide].
+    d_h[B,P_wide] and d_c[B,H], the gradients carried from step to step: those on the final state at
+    first, on the initial state in the end. d_y[B,P] comes as zeros. Written: d_z[T,B,4H padded to
+    whole panels] and, when ``projected``, d_h_all[T,B,P], the gradient on each h_t. Scratch:
+    d_q[B,H padded to the panels of Rᵀ], a[B,H], work[B,P_wide].
     """
     L = lanes(d_h)
-    panel_width = PANEL_VECTORS * L
+    panel_width = panel_vectors * L
     panel_count = (P + panel_width - 1) // panel_width
     P_wide = panel_count * panel_width
-    unit_panels = (H + L - 1) // L
-    H_padded = unit_panels * L
-    z_width = (4 * H + panel_width - 1) // panel_width * panel_width
+    tile_rows = TILE_ROWS if panel_vectors == PANEL_VECTORS else NARROW_ROWS
+    H_padded = (H + L - 1) // L * L
+    z_panel = PANEL_VECTORS * L
+    z_width = (4 * H + z_panel - 1) // z_panel * z_panel
     q_panel = projection_vectors * L
     q_row = (H + q_panel - 1) // q_panel * q_panel
-    row_count = end_row - first_row
-    group_size = GROUP // min(row_count, TILE_ROWS) if row_count else 1  # panels taken together
-    gates_t = stack_vectors(d_h, GATE_GROUP)  # [4, panels, rows, L]: i, f, g, o
-    z_t = stack_vectors(d_h, GATE_GROUP)
-    d_z_t = stack_vectors(d_h, GATE_GROUP)
-    c_t = stack_vectors(d_h, GROUP)  # [panels, rows, L]
-    c_before = stack_vectors(d_h, GROUP)
-    d_q_t = stack_vectors(d_h, GROUP)
-    d_c_t = stack_vectors(d_h, GROUP)
-    a = stack_vectors(d_h, GROUP)
     roles = (recurrent_activation, activation, output_activation)
     cell = (roles, peephole, clipped, coupled)
-    z_is_read = (
-        clipped or derivative_reads_z(recurrent_activation) or derivative_reads_z(activation)
-    )
 
     for t in range(T - 1, -1, -1):
         for b in range(first_row, end_row):
@@ -477,15 +459,17 @@ def lstm_backward(
                 continue
             for u in range(P):
                 held[u] += d_out[u]
-            if mask[step] != 0:
-                for u in range(P):
-                    target[u] = d_h_t[u] + held[u]  # [EQ 17]
-            elif projected:
-                for u in range(P):
-                    target[u] = real(target[u], 0.0)
-            if mask[step] != 0 or zero_output:
-                for u in range(P):
-                    held[u] = real(held[u], 0.0)  # [EQ 17]
+            if mask[step] == 0:
+                if zero_output:
+                    for u in range(P):
+                        held[u] = real(held[u], 0.0)  # [EQ 17]
+                if projected:
+                    for u in range(P):
+                        target[u] = real(target[u], 0.0)
+                continue
+            for u in range(P):
+                target[u] = d_h_t[u] + held[u]  # [EQ 17]
+                held[u] = real(held[u], 0.0)
         if projected:  # [EQ 28] d_q = d_h_t Rᵀ
             for k in range(first_row * q_row, end_row * q_row):
                 d_q[k] = real(d_q[k], 0.0)
@@ -494,33 +478,18 @@ def lstm_backward(
                 projection_vectors, q_row, P, 1, q_panel, P * q_panel,
             )  # fmt: skip
 
-        for first in range(0, unit_panels, group_size):
-            group, unit = min(unit_panels - first, group_size), first * L
-            for b in range(first_row, end_row, TILE_ROWS):
-                rows = min(end_row - b, TILE_ROWS)
-                where = (b, t, B, T, H, unit, rows, group)
-                state, shape = b * H_padded + unit, (rows, group)
-                load_gates(gates_t, gates, where)
-                if z_is_read:
-                    load_gates(z_t, z, where)
-                load(c_t, at(c, (t + 1) * B * H_padded + state), H_padded, shape)
-                load(c_before, at(c, t * B * H_padded + state), H_padded, shape)
-                load(d_q_t, at(d_q, b * q_row + unit), q_row, shape)
-                load(d_c_t, at(d_c, state), H_padded, shape)
+        for b in range(first_row, end_row):
+            row = t * B + b
+            d_z_t = at(d_z, row * z_width)
+            real_step = masked == 0 or mask[b * T + t] != 0
+            if real_step:
                 cell_back(
-                    d_q_t, d_c_t, d_z_t, gates_t, z_t, c_t, c_before, a, at(peepholes, 3 * unit),
-                    numbers, cell, shape,
+                    at(d_q, b * q_row), at(d_c, b * H), d_z_t, at(gates, row * 4 * H),
+                    at(z, row * 4 * H), at(c, (row + B) * H_padded), at(c, row * H_padded),
+                    peepholes, numbers, at(a, b * H), H, cell,
                 )  # fmt: skip
-                store_gates(d_z, d_z_t, 0, 4, z_width, mask, masked, where)
-                for m in range(rows):
-                    if masked == 0 or mask[(b + m) * T + t] != 0:  # [EQ 18] else d_c stays
-                        for n in range(group):
-                            copy_vector(
-                                d_c, state + m * H_padded + n * L, d_c_t, (n * rows + m) * L
-                            )
-        for row in range(t * B + first_row, t * B + end_row):
-            for u in range(4 * H, z_width):
-                d_z[row * z_width + u] = real(d_z[u], 0.0)
+            for u in range(4 * H if real_step else 0, z_width):
+                d_z_t[u] = real(d_z_t[u], 0.0)
 
         terms = 4 * H // copies
         for n in range(panel_count):  # [EQ 12] d_h_{t-1} = d_z Uᵀ
@@ -568,85 +537,55 @@ def cell_back(
     z: Buffer,
     c_t: Buffer,
     c_before: Buffer,
-    a: Buffer,
     peepholes: Buffer,
     numbers: Buffer,
+    a: Buffer,
+    H: Size,
     cell: Any,
-    shape: Any,
 ) -> None:
-    """One step back of a group of panels and rows: from d_q = ∂(o φ(c_t)) and d_c to d_z and d_c.
+    """One step back of one row: from d_q = ∂(o φ(c_t)), which is used up, and d_c to d_z and d_c.
 
-    d_q is used up; d_c becomes the gradient on c_{t-1}. a is scratch.
+    d_c[H] becomes the gradient on c_{t-1}. a[H] is scratch.
     """
     (σ, φ, φ_h), peephole, clipped, coupled = cell
-    rows, group = shape
     σ_numbers, φ_numbers, φ_h_numbers, κ = numbers, at(numbers, 2), at(numbers, 4), numbers[6]
-    L = lanes(d_q)
-    count = group * rows * L
-    i, f, g, o = gates, at(gates, count), at(gates, 2 * count), at(gates, 3 * count)
-    z_g, z_o = at(z, 2 * count), at(z, 3 * count)
-    d_i, d_f, d_g, d_o = d_z, at(d_z, count), at(d_z, 2 * count), at(d_z, 3 * count)
+    i, f, g, o = gates, at(gates, H), at(gates, 2 * H), at(gates, 3 * H)
+    z_g, z_o = at(z, 2 * H), at(z, 3 * H)
+    d_i, d_f, d_g, d_o = d_z, at(d_z, H), at(d_z, 2 * H), at(d_z, 3 * H)
 
-    for k in range(count):
-        a[k] = c_t[k]
-    activate(φ_h, φ_h_numbers, a, count)  # a = φ(c_t)
-    for k in range(count):
-        d_o[k] = d_q[k] * a[k]  # [EQ 7]
-        d_q[k] = d_q[k] * o[k]
-    scale_by_derivative(φ_h, φ_h_numbers, d_q, c_t, a, count)
-    scale_by_derivative(σ, σ_numbers, d_o, z_o, o, count)  # [EQ 10]
+    for u in range(H):
+        a[u] = c_t[u]
+    activate(φ_h, φ_h_numbers, a, H)  # a = φ(c_t)
+    for u in range(H):
+        d_o[u] = d_q[u] * a[u]  # [EQ 7]
+        d_q[u] = d_q[u] * o[u]
+    scale_by_derivative(φ_h, φ_h_numbers, d_q, c_t, a, H)
+    scale_by_derivative(σ, σ_numbers, d_o, z_o, o, H)  # [EQ 10]
     if clipped:
-        stop_at(z_o, count, κ, d_o)  # [EQ 30]
+        stop_at(z_o, H, κ, d_o)  # [EQ 30]
     if peephole:
-        for n in range(group):
-            p_o = at(peepholes, (3 * n + 2) * L)
-            for k in range(n * rows * L, (n + 1) * rows * L):
-                d_c[k] = fma(d_o[k], p_o[k % L], d_c[k])  # [EQ 31]
-    for k in range(count):
-        d = d_c[k] + d_q[k]  # [EQ 8]
-        d_i[k] = d * g[k]  # [EQ 9]
-        d_f[k] = d * c_before[k]  # [EQ 9]
-        d_g[k] = d * i[k]  # [EQ 9]
-        d_c[k] = d * f[k]  # [EQ 11]
+        p_o = at(peepholes, 2 * H)
+        for u in range(H):
+            d_c[u] = fma(d_o[u], p_o[u], d_c[u])  # [EQ 31]
+    for u in range(H):
+        d = d_c[u] + d_q[u]  # [EQ 8]
+        d_i[u] = d * g[u]  # [EQ 9]
+        d_f[u] = d * c_before[u]  # [EQ 9]
+        d_g[u] = d * i[u]  # [EQ 9]
+        d_c[u] = d * f[u]  # [EQ 11]
     if coupled:
-        for k in range(count):
-            d_i[k] -= d_f[k]  # [EQ 29]
-            d_f[k] = real(d_f[k], 0.0)  # [EQ 29]
-    scale_by_derivative(σ, σ_numbers, d_i, z, i, count if coupled else 2 * count)  # [EQ 10] and d_f
-    scale_by_derivative(φ, φ_numbers, d_g, z_g, g, count)  # [EQ 10]
+        for u in range(H):
+            d_i[u] -= d_f[u]  # [EQ 29]
+            d_f[u] = real(d_f[u], 0.0)  # [EQ 29]
+    scale_by_derivative(σ, σ_numbers, d_i, z, i, H if coupled else 2 * H)  # [EQ 10] and d_f
+    scale_by_derivative(φ, φ_numbers, d_g, z_g, g, H)  # [EQ 10]
     if clipped:
-        stop_at(z, 3 * count, κ, d_z)  # [EQ 30]
+        stop_at(z, 3 * H, κ, d_z)  # [EQ 30]
     if peephole:
-        for n in range(group):
-            p_i = at(peepholes, 3 * n * L)
-            p_f = at(p_i, L)
-            for k in range(n * rows * L, (n + 1) * rows * L):
-                d = fma(d_i[k], p_i[k % L], d_c[k])  # [EQ 31]
-                d_c[k] = fma(d_f[k], p_f[k % L], d)  # [EQ 31]
-
-
-@loop
-def load_gates(z: Buffer, cache: Buffer, where: Any) -> None:
-    """Copy a group's z or gates from cache[T,B,4H] to where the cell is worked on."""
-    b, t, B, _, H, first_unit, rows, group = where
-    L = lanes(z)
-    for m in range(rows):
-        row = (t * B + b + m) * PANEL_VECTORS
-        for v in range(PANEL_VECTORS):
-            for n in range(group):
-                unit = first_unit + n * L
-                target = at(z, ((v * group + n) * rows + m) * L)
-                copy_numbers(target, at(cache, (row + v) * H + unit), min(H - unit, L))
-
-
-@loop
-def load(target: Buffer, states: Buffer, row_size: Size, shape: Any) -> None:
-    """Copy a group's states, or gradients on them, to where the cell is worked on."""
-    rows, group = shape
-    L = lanes(target)
-    for n in range(group):
-        for m in range(rows):
-            copy_vector(target, (n * rows + m) * L, states, m * row_size + n * L)
+        p_i, p_f = peepholes, at(peepholes, H)
+        for u in range(H):
+            d = fma(d_i[u], p_i[u], d_c[u])  # [EQ 31]
+            d_c[u] = fma(d_f[u], p_f[u], d)  # [EQ 31]
 
 
 @loop

@@ -14,11 +14,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from lstm_ref.checks import step_mask
 from lstm_ref.conventions import Array
 from lstm_ref.errors import UnsupportedError
 from lstm_ref.training.losses.measure import Measure, in_silence, prediction
-from lstm_ref.training.targets import direct_weight
+from lstm_ref.training.targets import direct_mask, direct_weight
 
 MEANS = ("sum_over_batch_size", "mean")
 REDUCTIONS = (*MEANS, "sum", "mean_with_sample_weight", "none", None)
@@ -77,7 +76,7 @@ class Loss:
         y_pred = prediction(y_pred)
         target, per_row = self.fit_target(y_true, y_pred.shape, y_pred.dtype)
         weight = direct_weight(sample_weight, y_pred.shape, y_pred.dtype, per_row)
-        mask = None if mask is None else step_mask(mask, *y_pred.shape[:2])
+        mask = direct_mask(mask, y_pred.shape)
         if self.reduction in ("none", None):
             return self._each(target, y_pred, weight, mask)
         value = self.value(target, y_pred, weight, mask)

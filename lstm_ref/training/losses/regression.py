@@ -6,6 +6,7 @@ the derivative is the one TensorFlow takes, so that gradients are Keras'.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,24 @@ def _squared(t: Array, y: Array) -> Array:
     return np.asarray(d * d)
 
 
-SQUARED = OutputError("mean_squared_error", _squared, lambda t, y: 2 * (y - t))
-ABSOLUTE = OutputError(
-    "mean_absolute_error",
-    lambda t, y: np.abs(y - t),
-    lambda t, y: np.sign(y - t),  # sign(0) = 0, as TensorFlow's
-)
+def _d_squared(t: Array, y: Array) -> Array:
+    return np.asarray(2 * (y - t))
+
+
+def _absolute(t: Array, y: Array) -> Array:
+    return np.asarray(np.abs(y - t))
+
+
+def _d_absolute(t: Array, y: Array) -> Array:
+    return np.asarray(np.sign(y - t))  # sign(0) = 0, as TensorFlow's
+
+
+def _percentage(t: Array, y: Array) -> Array:
+    return np.asarray(100 * np.abs((y - t) / _size(t)))
+
+
+def _d_percentage(t: Array, y: Array) -> Array:
+    return np.asarray(100 * np.sign(y - t) / _size(t))
 
 
 def _size(t: Array) -> Array:
@@ -58,16 +71,8 @@ def _size(t: Array) -> Array:
     return np.asarray(np.maximum(np.abs(t), t.dtype.type(EPSILON)))
 
 
-PERCENTAGE = OutputError(
-    "mean_absolute_percentage_error",
-    lambda t, y: 100 * np.abs((y - t) / _size(t)),
-    lambda t, y: 100 * np.sign(y - t) / _size(t),
-)
-
-
-def _logarithm(v: Array) -> Array:
-    """ln(1 + v), v being taken as ε where it is smaller."""
-    return np.asarray(np.log(np.maximum(v, v.dtype.type(EPSILON)) + 1))
+def _squared_logarithmic(t: Array, y: Array) -> Array:
+    return np.asarray((_logarithm(y) - _logarithm(t)) ** 2)
 
 
 def _d_squared_logarithmic(t: Array, y: Array) -> Array:
@@ -76,11 +81,13 @@ def _d_squared_logarithmic(t: Array, y: Array) -> Array:
     return np.asarray((_logarithm(y) - _logarithm(t)) * slope, y.dtype)
 
 
-LOGARITHMIC = OutputError(
-    "mean_squared_logarithmic_error",
-    lambda t, y: (_logarithm(y) - _logarithm(t)) ** 2,
-    _d_squared_logarithmic,
-)
+def _logarithm(v: Array) -> Array:
+    """ln(1 + v), v being taken as ε where it is smaller."""
+    return np.asarray(np.log(np.maximum(v, v.dtype.type(EPSILON)) + 1))
+
+
+LN_2 = float(np.float32(np.log(2)))
+"""ln 2 as Keras has it: rounded to float32 in float64 as well, so that ln(cosh(0)) is -1.9e-9."""
 
 
 def _log_cosh(t: Array, y: Array) -> Array:
@@ -88,29 +95,37 @@ def _log_cosh(t: Array, y: Array) -> Array:
     return np.asarray(far + np.log1p(np.exp(-2 * far)) - y.dtype.type(LN_2))
 
 
-LN_2 = float(np.float32(np.log(2)))
-"""ln 2 as Keras has it: rounded to float32 in float64 as well, so that ln(cosh(0)) is -1.9e-9."""
-
-LOG_COSH = OutputError("log_cosh", _log_cosh, lambda t, y: np.tanh(y - t))
+def _d_log_cosh(t: Array, y: Array) -> Array:
+    return np.asarray(np.tanh(y - t))
 
 
-def huber_error(delta: float) -> OutputError:
+def _huber(t: Array, y: Array, delta: float) -> Array:
     """d²/2 within δ, and from there on straight, δ·|d| - δ²/2.
 
     Huber (1964), Robust Estimation of a Location Parameter.
     """
+    far = np.abs(y - t)
+    δ, half = y.dtype.type(delta), y.dtype.type(0.5)
+    return np.asarray(np.where(far <= δ, half * far * far, δ * far - half * δ * δ))
 
-    def value(t: Array, y: Array) -> Array:
-        far = np.abs(y - t)
-        δ = y.dtype.type(delta)
-        half = y.dtype.type(0.5)
-        return np.asarray(np.where(far <= δ, half * far * far, δ * far - half * δ * δ))
 
-    def derivative(t: Array, y: Array) -> Array:
-        δ = y.dtype.type(delta)
-        return np.asarray(np.clip(y - t, -δ, δ))
+def _d_huber(t: Array, y: Array, delta: float) -> Array:
+    δ = y.dtype.type(delta)
+    return np.asarray(np.clip(y - t, -δ, δ))
 
-    return OutputError("huber", value, derivative)
+
+SQUARED = OutputError("mean_squared_error", _squared, _d_squared)
+ABSOLUTE = OutputError("mean_absolute_error", _absolute, _d_absolute)
+PERCENTAGE = OutputError("mean_absolute_percentage_error", _percentage, _d_percentage)
+LOGARITHMIC = OutputError(
+    "mean_squared_logarithmic_error", _squared_logarithmic, _d_squared_logarithmic
+)
+LOG_COSH = OutputError("log_cosh", _log_cosh, _d_log_cosh)
+
+
+def huber_error(delta: float) -> OutputError:
+    """Huber's error, straight from ``delta`` on."""
+    return OutputError("huber", partial(_huber, delta=delta), partial(_d_huber, delta=delta))
 
 
 class OutputLoss(Loss):

@@ -171,7 +171,7 @@ class SparseTopKCategoricalAccuracy(MeanOfSteps):
                 "SparseTopKCategoricalAccuracy(from_sorted_ids=True) is not supported: "
                 "predictions are one output a class"
             )
-        self.k = _count(k, self)
+        self.k, self.from_sorted_ids = _count(k, self), False
         measure = Categorical(self.k, labels=True, name="sparse_top_k_categorical_accuracy")
         super().__init__(measure, name, dtype)
 

@@ -11,12 +11,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from lstm_ref.checks import real_array, step_mask
+from lstm_ref.checks import real_array
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.training.losses.base import both, chosen
 from lstm_ref.training.losses.measure import Measure, in_silence, prediction
-from lstm_ref.training.targets import direct_weight
+from lstm_ref.training.targets import direct_mask, direct_weight
 
 
 class Metric:
@@ -85,9 +85,7 @@ class Metric:
         y_pred = prediction(y_pred)
         target, per_row = self.fit_target(y_true, y_pred.shape, y_pred.dtype)
         weight = direct_weight(sample_weight, y_pred.shape, y_pred.dtype, per_row)
-        self.add(
-            target, y_pred, weight, None if mask is None else step_mask(mask, *y_pred.shape[:2])
-        )
+        self.add(target, y_pred, weight, direct_mask(mask, y_pred.shape))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`update_state`, then `result`."""
@@ -168,7 +166,7 @@ class MeanOfSteps(RunningMean):
         y_true, _ = self.fit_target(y_true, y_pred.shape, y_pred.dtype)
         measure, of = self.measure, y_pred
         if logits is not None and measure.link is not None:
-            measure, of = measure.on_logits(), logits
+            measure, of = measure, y_pred
         mask = both(mask, measure.counted(y_true))
         e = measure.value(*chosen(mask, y_true, of, None)[:2])
         w = weight if mask is None or weight is None else weight[mask]

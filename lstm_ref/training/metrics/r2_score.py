@@ -67,8 +67,13 @@ class R2Score(Metric):
         """See `Metric.add`.
 
         Raises:
-            ShapeError: labels, or another number of outputs than before.
+            ShapeError: labels, no axis of outputs, or another number of them than before.
         """
+        if y_pred.ndim < 2:
+            raise ShapeError(
+                f"R2Score got predictions of shape {y_pred.shape}, and (..., outputs) is needed: "
+                "for one output use y[:, None]"
+            )
         y_true, _ = self.fit_target(y_true, y_pred.shape, y_pred.dtype)
         if weight is None:
             weight = np.ones(y_pred.shape[:-1])
