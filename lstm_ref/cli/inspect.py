@@ -2,17 +2,21 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lstm_ref import formats
 from lstm_ref.cli import output
 from lstm_ref.conventions import GATES
 from lstm_ref.forecast import Recipe
 from lstm_ref.forecast.recipe import KEY as FORECAST
-from lstm_ref.model import Sequential, load_model
+from lstm_ref.formats import ModelRecord
+from lstm_ref.model import Sequential
+from lstm_ref.training import losses, optimizers
+from lstm_ref.training.settings import OWN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the file and describe it."""
-    document = describe(args.model, load_model(args.model))
+    document = describe(args.model, formats.read(args.model))
     if args.json:
         output.print_json(document)
     else:
@@ -30,8 +34,9 @@ def run(args: argparse.Namespace) -> int:
     return output.FINE
 
 
-def describe(path: Path, model: Sequential) -> dict[str, Any]:
-    """The model as one JSON document."""
+def describe(path: Path, record: ModelRecord) -> dict[str, Any]:
+    """The model in a file as one JSON document."""
+    model = Sequential.from_record(record, compile=False)
     return {
         "file": str(path),
         "format": path.suffix.lower(),
@@ -52,7 +57,7 @@ def describe(path: Path, model: Sequential) -> dict[str, Any]:
             }
             for layer in model.layers
         ],
-        "compile": model.to_record().config["compile"],
+        "compile": record.config.get("compile"),
         "metadata": model.metadata,
     }
 
@@ -89,7 +94,11 @@ def _show(document: dict[str, Any]) -> None:
     if any(name.endswith("recurrent_kernel") for name in names):
         print(f"\ngate order in each LSTM's weights: {', '.join(document['gate_order'])}")
     if (compiled := document["compile"]) is not None:
-        print(f"compiled with {_call(compiled['optimizer'])}, loss {_call(compiled['loss'])}")
+        calls = [
+            _call(compiled[key], _defaults(get, compiled[key]))
+            for key, get in (("optimizer", optimizers.get), ("loss", losses.get))
+        ]
+        print(f"compiled with {calls[0]}, loss {calls[1]}")
     metadata = dict(document["metadata"])
     if FORECAST in metadata:
         _show_recipe(Recipe.from_metadata(metadata))
@@ -114,12 +123,27 @@ def _show_recipe(recipe: Recipe) -> None:
     print(output.aligned(rows))
 
 
-def _call(record: dict[str, Any] | None) -> str:
-    """``Adam(learning_rate=0.001, ...)`` from a class name and its configuration."""
-    if record is None:
-        return "none"
-    settings = {k: v for k, v in record["config"].items() if k not in ("name", "reduction")}
-    return f"{record['class_name']}({', '.join(f'{k}={v}' for k, v in settings.items())})"
+def _call(record: dict[str, Any] | str | None, defaults: Mapping[str, Any]) -> str:
+    """``Adam(learning_rate=0.001)`` from a class name and what of its config is no default."""
+    if record is None or isinstance(record, str):
+        return record or "none"
+    config = record["config"]
+    if record["class_name"] == OWN:
+        return f"{config['name']} (a function of its maker)"
+    always = ("learning_rate",)
+    settings = [
+        f"{name}={_call(value, {}) if isinstance(value, dict) else value}"
+        for name, value in config.items()
+        if name in always or (name not in ("name", "dtype") and value != defaults.get(name))
+    ]
+    return f"{record['class_name']}({', '.join(settings)})"
+
+
+def _defaults(get: Callable[[str], Any], record: dict[str, Any] | str | None) -> dict[str, Any]:
+    """The config that a class has when it is told nothing."""
+    if not isinstance(record, dict) or record["class_name"] == OWN:
+        return {}
+    return dict(get(record["class_name"]).get_config())
 
 
 def _settings(entry: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Read both, forecast, write."""
     if args.out is not None and args.out.resolve() in (args.table.resolve(), args.model.resolve()):
         raise ValueError(f"--out {args.out} is a file that is read: name another one")
-    model = load_model(args.model)
+    model = load_model(args.model, compile=False)
     recipe = Recipe.from_metadata(model.metadata)
     table = read_table(args.table, recipe.features)
     forecasts = forecast(model, recipe, table)

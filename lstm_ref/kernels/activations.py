@@ -12,6 +12,10 @@ CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 """The numbers by which the loops know the activations: their places in the specification."""
 
 
+FROM_RESULT_ALONE = ("tanh", "sigmoid", "relu", "exponential")
+"""Activations whose derivative the loops read off the result, without z."""
+
+
 def code(activation: ActivationId) -> int:
     """The number of an activation."""
     return CODES[activation if isinstance(activation, str) else str(activation[0])]

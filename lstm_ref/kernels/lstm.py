@@ -12,7 +12,7 @@ import numpy as np
 
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array, split_gates
 from lstm_ref.kernels import memory, runtime
-from lstm_ref.kernels.activations import activate, code, parameters
+from lstm_ref.kernels.activations import FROM_RESULT_ALONE, activate, code, parameters
 from lstm_ref.kernels.geometry import PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.packing import (
     column_panels,
@@ -46,6 +46,9 @@ class LoopsCache(LSTMCache):
 
     The time axis comes first, so that what a step writes lies together.
 
+    z is computed anew when somebody asks for it, where the way back does not need it: less memory
+    to fill and to read in every step of training.
+
     Attributes:
         xh: [copies,T+1,B,1+D+P_padded]: 1, x_t, h_{t-1}, the last two as the gates see them.
         cells: [T+1,B,H_padded], c_0 first.
@@ -53,6 +56,14 @@ class LoopsCache(LSTMCache):
 
     xh: Array = field(kw_only=True)
     cells: Array = field(kw_only=True)
+
+    def __getattr__(self, name: str) -> Array:
+        """z, when it was not kept: it has the same bits, from the same sums."""
+        if name != "z":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        z = pre_activations(self)
+        object.__setattr__(self, "z", z)
+        return z
 
 
 def lstm_forward(
@@ -91,7 +102,8 @@ def lstm_forward(
     hs = np.empty((B, T, P), dtype)
     z = gates = None
     if keep_cache:
-        z, gates = (memory.empty((T, B, len(GATES) * H), dtype) for _ in range(2))
+        gates = memory.empty((T, B, len(GATES) * H), dtype)
+        z = memory.empty(gates.shape, dtype) if z_is_read(params, config) else None
     packed = lstm_panels(params)
     width = packed.projection_vectors * L
     blocks = shares(B, TILE_ROWS, work(B, T, D, params))
@@ -123,10 +135,11 @@ def lstm_forward(
         copies=copies,
         projection_vectors=packed.projection_vectors,
         keep_cache=int(keep_cache),
+        keep_z=int(z is not None),
         **options(params, config, mask, factors, dtype),
     )
     h_final, c_final = h_states[T % slots].copy(), c[T % slots, :, :H].copy()
-    if z is None or gates is None:
+    if gates is None:
         return LSTMOutput(hs, h_final, c_final)
     c_states, rows_first = c[:, :, :H], (1, 0, 2)
     cache = LoopsCache(
@@ -136,7 +149,7 @@ def lstm_forward(
         mask,
         h0=h_states[0],
         c0=c_states[0],
-        z=z.transpose(rows_first),
+        z=gates if z is None else z.transpose(rows_first),
         gates=gates.transpose(rows_first),
         h=h_states[1:].transpose(rows_first),
         c=c_states[1:].transpose(rows_first),
@@ -145,6 +158,8 @@ def lstm_forward(
         xh=xh,
         cells=c,
     )
+    if z is None:
+        object.__delattr__(cache, "z")  # until somebody asks for it
     return LSTMOutput(hs, h_final, c_final, cache)
 
 
@@ -183,7 +198,7 @@ def lstm_backward(
         peepholes=given(params.peephole),
         projection=NOTHING if R is None else column_panels(R.T, of_R),
         factors=given(factors),
-        z=given(cache.z.transpose(time_first)),
+        z=given(cache.z.transpose(time_first)) if z_is_read(params, config) else NOTHING,
         gates=given(cache.gates.transpose(time_first)),
         c=cache.cells,
         d_h=carried_h,
@@ -228,6 +243,33 @@ def lstm_backward(
 def work(B: int, T: int, D: int, params: LSTMParams) -> float:
     """Additions and multiplications of one pass, for the threads to share."""
     return 2.0 * B * T * len(GATES) * params.units * (D + params.outputs + CELL_TERMS)
+
+
+def z_is_read(params: LSTMParams, config: LSTMConfig) -> bool:
+    """Whether the way back needs z, and not the gates alone.
+
+    It does where a derivative is not read off its result, or z was changed after it was summed up.
+    """
+    if params.peephole is not None or config.clip is not None:
+        return True
+    return not {config.activation, config.recurrent_activation} <= set(FROM_RESULT_ALONE)
+
+
+def pre_activations(cache: LoopsCache) -> Array:
+    """z[B,T,4H], where it is the plain sum [EQ 1]; zeros at masked steps."""
+    params, (B, T, _) = cache.params, cache.x.shape
+    bias = np.zeros_like(params.kernel, shape=(1, 4 * params.units))
+    if params.bias is not None:
+        bias[0] = params.bias
+    weights = np.concatenate([bias, params.kernel, params.recurrent_kernel])
+    seen = [copy[:T].reshape(T * B, cache.xh.shape[-1]) for copy in cache.xh]
+    if len(seen) == 1:
+        rows = product(seen[0], weights)
+    else:
+        each = zip(seen, split_gates(weights), strict=True)
+        rows = np.concatenate([product(seen_n, w_n) for seen_n, w_n in each], axis=1)
+    z = rows.reshape(T, B, 4 * params.units).transpose(1, 0, 2)
+    return z if cache.mask is None else np.where(cache.mask[..., None], z, z.dtype.type(0))
 
 
 def ahead(blocks: list[tuple[int, int]]) -> bool:

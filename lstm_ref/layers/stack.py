@@ -325,6 +325,8 @@ class Stack:
         first = self._stack[0]
         data = first.read(x) if isinstance(first, InputLayer) else x
         array = self.layers[0].cast(data, "x")
+        if not array.ndim:
+            raise ShapeError(f"x is one number, {x!r}, and an array of rows is needed")
         if not self.built:
             self.build((_fixed_batch(len(array), batch_size), *array.shape[1:]))
         axes, last = len(self.input_shape), self.input_shape[-1]

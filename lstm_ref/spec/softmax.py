@@ -42,6 +42,6 @@ def log_softmax_backward(d_a: Array, a: Array) -> Array:
     return d_z
 
 
-def largest(z: Array) -> Array:
-    """The largest number of each row, [...,1]."""
-    return np.asarray(np.max(z, axis=-1, keepdims=True, initial=-np.inf))
+def largest(z: Array, axis: int = -1) -> Array:
+    """The largest number of each row, [...,1], or along another axis."""
+    return np.asarray(np.max(z, axis=axis, keepdims=True, initial=-np.inf))

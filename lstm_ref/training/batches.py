@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import ShapeError
 
 DEFAULT_BATCH_SIZE = 32
 """Keras' batch size where none is given."""
@@ -48,21 +47,6 @@ class Data:
     def rows(self) -> int:
         """How many there are."""
         return int(self.x.shape[0])
-
-    def split(self, fraction: float) -> tuple["Data", "Data"]:
-        """All but the last ``fraction`` of the rows, and those. Nothing is shuffled before.
-
-        Raises:
-            ShapeError: one part would have no rows.
-        """
-        at = math.floor(self.rows * (1.0 - fraction))
-        if not 0 < at < self.rows:
-            raise ShapeError(
-                f"validation_split={fraction} of {self.rows} rows leaves {at} to train on and "
-                f"{self.rows - at} to validate with: both parts need one"
-            )
-        last = replace(self._part(slice(at, None)), first=self.first + at)
-        return self._part(slice(0, at)), last
 
     def batches(
         self, batch_size: int, order: Array | None = None, first_batch: int = 0

@@ -35,6 +35,8 @@ class Learned(NamedTuple):
         y: the prediction for the whole batch.
         mask: its mask [B,T], or None.
         gradients: those of the loss on the trainable weights, by name.
+        states: those that the layers ended with; stateful ones go on from them once the step is
+            taken (`Stack.keep_states`).
         forward: the pass that predicted it; None where there were several.
     """
 
@@ -42,6 +44,7 @@ class Learned(NamedTuple):
     y: Array
     mask: Array | None
     gradients: dict[str, Array]
+    states: Sequence[Any]
     forward: Pass | None = None
 
 
@@ -67,7 +70,7 @@ class BPTT:
     def learn(self, model: Any, batch: Batch, loss: Loss) -> Learned:
         """The loss of a batch, and its gradient on the trainable weights.
 
-        A stateful layer begins with the state it kept, and keeps the one the batch ends with.
+        A stateful layer begins with the state it kept, and the one it ends with is returned.
 
         Args:
             model: a `Sequential`, built.
@@ -266,13 +269,14 @@ class Walk:
         return d_before
 
     def learned(self, states: Sequence[Any] | None) -> Learned:
-        """All of it; stateful layers go on from the states given."""
+        """All of it, with the states that the layers ended with."""
         assert states is not None
         assert self._y is not None
-        self.model.keep_states(states)
         value = self._sum / (self._divisor or 1.0)
         value = value + self.model.weight_penalty() + self._penalty
-        return Learned(value, self._y, self._mask, self.model.with_penalties(self._gradients))
+        return Learned(
+            value, self._y, self._mask, self.model.with_penalties(self._gradients), states
+        )
 
 
 STRATEGIES: dict[str, type[BPTT]] = {

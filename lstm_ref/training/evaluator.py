@@ -1,11 +1,13 @@
 """What a model does with data without learning from it: compile, evaluate, predict."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstm_ref.checks import real_numbers
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers.base import Layer, refuse
@@ -119,6 +121,8 @@ class Evaluator(Stack):
         feed = self.feed("evaluate", x, y, sample_weight, batch_size, steps=steps)
         calls = CallbackList.of(callbacks, self, {"verbose": verbose, "epochs": 1, "steps": steps})
         logs = self.judge_all(Epochs(feed, steps), loss, verbosity(verbose), calls)
+        if logs is None:
+            raise ValueError(f"evaluate: {NO_BATCH}")
         return logs if return_dict else values(logs)
 
     def predict(
@@ -143,16 +147,22 @@ class Evaluator(Stack):
         calls.on_predict_begin()
         parts: list[Array] = []
         with Progress(epochs.steps, verbosity(verbose)) as progress:
-            for number, batch in enumerate(epochs.epoch(0)):
+            for number, batch in epochs.epoch(0):
                 calls.on_predict_batch_begin(number)
                 parts.append(self.run(batch.x, training=False, keep_cache=False).y)
                 calls.on_predict_batch_end(number, {"outputs": parts[-1]})
                 progress.advance()
         calls.on_predict_end()
         if not parts and gives_batches(x):
-            raise ValueError("predict needs a batch, and no batch came: the iterator is used up")
+            raise ValueError(f"predict: {NO_BATCH}")
         if not parts:
             return self.prediction_like(self.prepare(x, None), 0)
+        if len(lengths := {part.shape[1:] for part in parts}) > 1:
+            raise ShapeError(
+                f"the batches have predictions of different shapes, {sorted(lengths)} a row, and "
+                "one array holds them all: pad the sequences to one length, or call "
+                "predict_on_batch for each batch"
+            )
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def predict_on_batch(self, x: Any) -> Array:
@@ -183,13 +193,13 @@ class Evaluator(Stack):
 
     def judge_all(
         self, epochs: Epochs, loss: losses.Loss, verbose: int, calls: CallbackList
-    ) -> dict[str, float]:
-        """The loss and metrics over all batches."""
+    ) -> dict[str, float] | None:
+        """The loss and metrics over all batches; None when there is none."""
         self.report.reset()
         calls.on_test_begin()
         number = -1
         with Progress(epochs.steps, verbose) as progress:
-            for number, batch in enumerate(epochs.epoch(0)):
+            for number, batch in epochs.epoch(0):
                 calls.on_test_batch_begin(number)
                 self.judge(batch, loss)
                 if progress.shows_batches or calls.on_test_batch_end.called:
@@ -199,11 +209,7 @@ class Evaluator(Stack):
                 else:
                     progress.advance()
             if number < 0:
-                raise ValueError(
-                    "there is no batch to evaluate: an iterator is used up after the first time; "
-                    "give an iterable that begins anew, or one that goes on for ever and a number "
-                    "of steps"
-                )
+                return None
             logs = self.report.result()
             progress.finish(logs)
         calls.on_test_end(logs)
@@ -265,6 +271,7 @@ class Evaluator(Stack):
         class_weight: Any = None,
         steps: int | None = None,
         targets: bool = True,
+        first: int = 0,
     ) -> Feed:
         """Whatever ``fit``, ``evaluate`` and ``predict`` take as x, y and sample weights.
 
@@ -272,24 +279,25 @@ class Evaluator(Stack):
             method: for messages.
             x, y, weight, batch_size, class_weight, steps: see ``fit``.
             targets: False leaves targets and weights alone; x is in their place in each batch.
+            first: the number of the first row, for messages.
 
         Raises:
             UnsupportedError: y or a batch size beside batches, or no targets.
             ShapeError: arrays that do not fit each other or the model.
         """
         if steps is not None:
-            whole_number(steps, f"{method}(steps)")
+            whole_number(steps, f"{method}: the number of steps")
         fitting = partial(self._fitting, method, class_weight) if targets else self._inputs
         if not gives_batches(x):
-            if batch_size is None and steps is not None and np.ndim(x):
-                batch_size = -(-len(x) // steps)  # as Keras: the rows in so many steps
+            if batch_size is None and steps is not None and hasattr(x, "__len__"):
+                batch_size = max(-(-len(x) // steps), 1)  # as Keras: all rows in so many steps
             rows = checked_batch_size(batch_size)
-            data = self._arrays(rows, x, y if targets else x, weight, fitting)
+            data = self._arrays(rows, x, y if targets else x, weight, fitting, first)
             return ArrayFeed(data, rows)
         for argument, given, advice in (
             ("y", y, "each batch is (x, y)"),
             ("sample_weight", weight, "each batch may be (x, y, sample_weight)"),
-            ("batch_size", batch_size, "they come as they are; validation_batch_size is another"),
+            ("batch_size", batch_size, "they come as they are"),
         ):
             if given is not None:
                 raise UnsupportedError(
@@ -303,24 +311,24 @@ class Evaluator(Stack):
 
         return IteratorFeed(x, read) if not is_numbered(x) else DatasetFeed(x, read)
 
-    def _arrays(self, rows: int, x: Any, y: Any, weight: Any, fitting: Fitting) -> Data:
+    def _arrays(self, rows: int, x: Any, y: Any, weight: Any, fitting: Fitting, first: int) -> Data:
         """Arrays for batches of so many rows, made to fit each other and the model.
 
         Arrays on the disk (``np.memmap``) stay there: each batch is read, checked and converted
         when its turn comes.
         """
-        given = [array for array in (x, y, weight) if array is not None]
-        if not any(isinstance(array, np.memmap) for array in given):
-            return Data(*fitting(rows, x, y, weight))
+        if y is None or not any(isinstance(array, np.memmap) for array in (x, y, weight)):
+            return Data(*fitting(rows, x, y, weight), first=first)
         x, y, weight = (None if a is None else np.asanyarray(a) for a in (x, y, weight))
-        if any(len(array) != len(x) for array in given):
+        lengths = [array.shape[:1] for array in (x, y, weight) if array is not None]
+        if len(set(lengths)) > 1 or not lengths[0]:
             raise ShapeError(
-                f"x, y and sample_weight have {[len(a) for a in given]} rows: each needs as many "
-                "as x"
+                f"the first axes of x, y and sample_weight are {lengths}: each has as many rows as "
+                "x"
             )
         # The first rows, so that what does not fit is said before anything begins.
         fitting(rows, x[:rows], y[:rows], None if weight is None else weight[:rows])
-        return Data(x, y, weight, convert=partial(fitting, rows))
+        return Data(x, y, weight, first, partial(fitting, rows))
 
     def batch(
         self, method: str, x: Any, y: Any, weight: Any = None, class_weight: Any = None
@@ -336,7 +344,13 @@ class Evaluator(Stack):
         y: Any,  # noqa: ARG002
         weight: Any,  # noqa: ARG002
     ) -> tuple[Array, Array, Array | None]:
-        """x as the model reads it, alone."""
+        """x as the model reads it, alone.
+
+        Raises:
+            UnsupportedError: it is missing.
+        """
+        if x is None:
+            raise UnsupportedError("predict needs an array, or batches, and x is None")
         x = self.prepare(x, batch_size)
         return x, x, None
 
@@ -364,6 +378,46 @@ class Evaluator(Stack):
         if class_weight is not None:
             weights = class_weights(target, class_weight, like.shape, like.dtype, weights)
         return x, target, weights
+
+
+NO_BATCH = (
+    "there was no batch; a generator, like every iterator, is used up after the first time: give "
+    "an iterable that begins anew, or one that goes on for ever and a number of steps"
+)
+
+
+def split(x: Any, y: Any, weight: Any, fraction: Any) -> tuple[list[Any], list[Any], int]:
+    """[x, y, weight] of all but the last ``fraction`` of the rows, of those, and where they begin.
+
+    Nothing is shuffled before. Keras: ``keras.src.trainers.data_adapters.array_slicing``.
+
+    Raises:
+        ValueError: ``validation_split`` is no number between 0 and 1.
+        UnsupportedError: x gives batches.
+        ShapeError: one part would have no rows.
+    """
+    if not isinstance(fraction, float | np.floating) or not 0 < fraction < 1:
+        raise ValueError(f"validation_split={fraction!r}: a number between 0 and 1 is needed")
+    if gives_batches(x):
+        raise UnsupportedError(
+            f"validation_split={fraction}: x gives batches, and only arrays can be split; give "
+            "validation_data"
+        )
+    arrays = [
+        a if a is None or isinstance(a, np.memmap) else real_numbers(a, name)
+        for a, name in ((x, "x"), (y, "y"), (weight, "sample_weight"))
+    ]
+    rows = 0 if arrays[0] is None or not arrays[0].ndim else len(arrays[0])
+    at = math.floor(rows * (1.0 - fraction))
+    if not 0 < at < rows:
+        raise ShapeError(
+            f"validation_split={fraction} of {rows} rows leaves {at} to train on and {rows - at} "
+            "to validate with: both parts need one"
+        )
+    train, held_out = (
+        [None if a is None else a[part] for a in arrays] for part in (slice(0, at), slice(at, None))
+    )
+    return train, held_out, at
 
 
 def gives_batches(x: Any) -> bool:

@@ -6,12 +6,13 @@ so that a training that goes on from a checkpoint sees what an uninterrupted one
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from lstm_ref.errors import UnsupportedError
-from lstm_ref.training.batches import Batch, Data, checked_batch_size, steps_for
+from lstm_ref.training.batches import Batch, Data, steps_for
 
 Read = Callable[[Any], Batch]
 """Makes a batch of what a dataset or an iterator gives."""
@@ -30,17 +31,6 @@ class Feed:
         """The batches from number ``first`` on, in the order that the generator draws, or as is."""
         raise NotImplementedError
 
-    def split(self, fraction: float, batch_size: int | None) -> tuple["Feed", "Feed"]:
-        """All but the last part of the rows, and those, in batches of so many (or as the others).
-
-        Raises:
-            UnsupportedError: batches that come as they are.
-        """
-        raise UnsupportedError(
-            f"validation_split={fraction}: x gives batches, and only arrays can be split; give "
-            "validation_data"
-        )
-
     def epoch_begins(self) -> None:
         """Told before each epoch."""
 
@@ -54,12 +44,6 @@ class ArrayFeed(Feed):
     def __init__(self, data: Data, batch_size: int) -> None:
         self.data, self.batch_size = data, batch_size
         self.steps = steps_for(data.rows, batch_size)
-
-    def split(self, fraction: float, batch_size: int | None) -> tuple["Feed", "Feed"]:
-        """See `Feed`."""
-        first, last = self.data.split(fraction)
-        rows = self.batch_size if batch_size is None else checked_batch_size(batch_size)
-        return ArrayFeed(first, self.batch_size), ArrayFeed(last, rows)
 
     def one_pass(self, order: np.random.Generator | None, first: int = 0) -> Iterator[Batch]:
         """See `Feed`."""
@@ -93,12 +77,22 @@ class PyDataset:
         self.max_queue_size = max_queue_size
 
     def __len__(self) -> int:
-        """How many batches there are."""
-        raise NotImplementedError
+        """How many batches there are.
+
+        Raises:
+            UnsupportedError: the subclass does not say.
+        """
+        raise UnsupportedError(f"{type(self).__name__} defines no __len__: the number of batches")
 
     def __getitem__(self, index: int) -> Any:
-        """Batch number ``index``."""
-        raise NotImplementedError
+        """Batch number ``index``.
+
+        Raises:
+            UnsupportedError: the subclass does not say.
+        """
+        raise UnsupportedError(
+            f"{type(self).__name__} defines no __getitem__: batch number n as (x, y)"
+        )
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
@@ -112,7 +106,11 @@ class DatasetFeed(Feed):
 
     def __init__(self, dataset: Any, read: Read) -> None:
         self.dataset, self.read = dataset, read
-        self.steps = len(dataset)
+
+    @property
+    def steps(self) -> int | None:  # type: ignore[override]
+        """As many as the dataset has now: it may change between epochs."""
+        return len(self.dataset)
 
     def one_pass(self, order: np.random.Generator | None, first: int = 0) -> Iterator[Batch]:
         """See `Feed`; whole batches change places."""
@@ -167,23 +165,24 @@ class Epochs:
         """How many batches an epoch has; None where nobody can know."""
         return self.steps_per_epoch or self.feed.steps
 
-    def epoch(self, number: int, done: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, apart from the first ``done`` ones."""
+    def epoch(self, number: int, done: int = 0) -> Iterator[tuple[int, Batch]]:
+        """The batches of an epoch and their numbers in it, apart from the first ``done`` ones.
+
+        (Of an iterator, what comes next: it must have gone on by itself.)
+        """
         self.feed.epoch_begins()
-        if self.feed.steps is None:
-            yield from self._of_iterator()
-        else:
-            yield from self._of_sized(number, self.feed.steps, done)
+        sized = self.feed.steps is not None
+        batches = self._of_sized(number, done) if sized else self._of_iterator(done)
+        yield from enumerate(batches, start=done)
         self.feed.epoch_ended()
 
-    def _of_sized(self, number: int, in_a_pass: int, done: int) -> Iterator[Batch]:
+    def _of_sized(self, number: int, done: int) -> Iterator[Batch]:
+        in_a_pass = self.feed.steps or 0
         steps = self.steps_per_epoch or in_a_pass
         pass_number, first = self._position(number, in_a_pass)
         order = None if self.seed is None else np.random.default_rng([self.seed, pass_number])
         left = min(steps, in_a_pass - first)
-        batches = self.feed.one_pass(order, first + done)
-        for _ in range(done, left):
-            yield next(batches)
+        yield from islice(self.feed.one_pass(order, first + done), max(left - done, 0))
         if left < steps:
             _warn_that_it_ran_out(f"{in_a_pass} batches, after {first + left} of them")
 
@@ -198,10 +197,10 @@ class Epochs:
                 pass_number, first = pass_number + 1, 0
         return pass_number, first
 
-    def _of_iterator(self) -> Iterator[Batch]:
+    def _of_iterator(self, done: int) -> Iterator[Batch]:
         if self._running is None:
             self._running = iter(self.feed.one_pass(None))
-        count = 0
+        count = done
         while self.steps_per_epoch is None or count < self.steps_per_epoch:
             batch = next(self._running, None)
             if batch is None:

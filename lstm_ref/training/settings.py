@@ -21,7 +21,7 @@ def to_config(model: Evaluator) -> dict[str, Any] | None:
         return None
     report = model.report
     return {
-        "optimizer": optimizers.serialize(model.optimizer),
+        "optimizer": _described(optimizers.serialize, model.optimizer),
         "loss": None if model.loss is None else _described(losses.serialize, model.loss),
         "metrics": [_described(metrics.serialize, m) for m in report.metrics],
         "weighted_metrics": [_described(metrics.serialize, m) for m in report.weighted_metrics],
@@ -38,12 +38,12 @@ def from_config(
         UnsupportedError: a function of one's own that is not among `custom_objects`.
     """
     own = custom_objects or {}
-    loss = _given(config["loss"], own) if "loss" in config else None
+    alone = {name: _given(config.get(name), own) for name in ("optimizer", "loss")}
     lists = {
         name: [_given(entry, own) for entry in config.get(name) or []]
         for name in ("metrics", "weighted_metrics")
     }
-    return {**config, "loss": loss, **lists}
+    return {**config, **alone, **lists}
 
 
 def _described(serialize: Callable[[Any], Any], thing: Any) -> Any:
@@ -60,8 +60,9 @@ def _given(entry: Any, own: Mapping[str, Any]) -> Any:
     name = entry["config"]["name"]
     if name not in own:
         raise UnsupportedError(
-            f"the model was compiled with {name!r}, a function or a class of your own, which a "
-            f"file cannot hold: load_model(path, custom_objects={{{name!r}: ...}}) gives it again, "
-            "a loss as (function, gradient); load_model(path, compile=False) does without"
+            f"the model was compiled with {name!r}, which is or has a function or a class of your "
+            f"own, and a file cannot hold it: load_model(path, custom_objects={{{name!r}: ...}}) "
+            "gives it again, a loss as (function, gradient); load_model(path, compile=False) does "
+            "without"
         )
     return own[name]

@@ -5,7 +5,7 @@ through the layers, optimizer.
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,14 @@ from lstm_ref.training.batches import Batch, whole_number
 from lstm_ref.training.bptt import Learned
 from lstm_ref.training.callbacks import CallbackList, History, TerminateOnNaN
 from lstm_ref.training.diagnosis import all_finite, find_bad_update, find_non_finite
-from lstm_ref.training.evaluator import Evaluator, gives_batches, unpacked, values
+from lstm_ref.training.evaluator import (
+    NO_BATCH,
+    Evaluator,
+    gives_batches,
+    split,
+    unpacked,
+    values,
+)
 from lstm_ref.training.feeds import ArrayFeed, Epochs, Feed
 from lstm_ref.training.optimizers.state import Step
 from lstm_ref.training.progress import Progress, Verbose, say, verbosity
@@ -89,11 +96,13 @@ class Trainer(Evaluator):
                 may be left out. Whole numbers [N,T] or [N] for sparse_categorical_crossentropy.
             batch_size: rows a step, 32 by default; the last batch may be smaller, and counts.
             epochs, initial_epoch: the epochs run are ``initial_epoch`` to ``epochs - 1``. With an
-                ``initial_epoch``, a model goes on shuffling as if it had not stopped, also after it
-                was saved and loaded.
+                ``initial_epoch``, the data go on as if the training had not stopped, in their
+                order and, with ``steps_per_epoch``, in their place; also after the model was saved
+                and loaded. (Keras begins with the first row.)
             verbose: see `lstm_ref.training.progress`.
             callbacks: see `lstm_ref.callbacks`.
-            validation_split: this part of the rows, the last ones, is not trained on.
+            validation_split: this part of the rows, the last ones, is not trained on. Their loss
+                is not weighted by class.
             validation_data: (x, y) or (x, y, sample_weight), or batches of them, to evaluate after
                 each epoch.
             shuffle: deal the rows in a new order each epoch (from `set_seed`); of a `PyDataset`,
@@ -123,27 +132,24 @@ class Trainer(Evaluator):
         initial_epoch = whole_number(initial_epoch, "initial_epoch", least=0)
         if shuffle not in (True, False):
             raise UnsupportedError(f"fit(shuffle={shuffle!r}) is not supported: True or False is")
+        held_out, first = validation_data, 0
+        if held_out is None and validation_split:
+            (x, y, sample_weight), held_out, first = split(x, y, sample_weight, validation_split)
         feed = self.feed(
-            *("fit", x, y, sample_weight, batch_size),
-            class_weight=class_weight,
-            steps=steps_per_epoch,
+            "fit", x, y, sample_weight, batch_size, class_weight=class_weight, steps=steps_per_epoch
         )
-        held_out = None
-        if validation_data is not None:
-            held = (validation_data, None, None)
-            if not gives_batches(validation_data):
-                held = unpacked(validation_data, "validation_data")
-            rows = validation_batch_size or (None if gives_batches(held[0]) else batch_size)
-            held_out = self.feed("fit(validation_data)", *held, rows, steps=validation_steps)
-        elif validation_split:
-            feed, held_out = feed.split(validation_split, validation_batch_size)
+        validation = None
+        if held_out is not None:
+            validation = self._validation(
+                held_out, validation_batch_size or batch_size, validation_steps, first
+            )
         judges = _epochs_judged(validation_freq)
         self._warn_about(feed, loss)
 
         training, level = Epochs(feed, steps_per_epoch), verbosity(verbose)
-        validation = None if held_out is None else Epochs(held_out, validation_steps)
         run = {"verbose": verbose, "epochs": epochs, "steps": training.steps}
         calls = CallbackList.of(callbacks, self, run, add_history=True)
+        updates = optimizer.iterations
         self.stop_training = False
         if initial_epoch == 0 or self._shuffle_seed is None:
             self._shuffle_seed = fresh_seed()
@@ -154,33 +160,62 @@ class Trainer(Evaluator):
         for epoch in range(begin.epoch, epochs):
             if level and epochs > 1:
                 say(f"Epoch {epoch + 1}/{epochs}")
+            self.report.reset()
             calls.on_epoch_begin(epoch)
             done = begin.step if epoch == begin.epoch else 0
+            batches = training.epoch(epoch, done)
             with Progress(training.steps, level) as progress:
-                if not self._train(training, epoch, done, progress, calls):
+                seen = self._learn_from(batches, optimizer, loss, progress, calls)
+                if not seen and not done:
+                    warnings.warn(USED_UP, stacklevel=2)
                     break
                 logs = self.report.result()
                 if validation is not None and judges(epoch):
-                    judged = self.judge_all(validation, loss, 0, calls)
-                    logs |= {f"val_{name}": value for name, value in judged.items()}
+                    logs |= self._validated(validation, loss, calls)
                 progress.finish(logs)
             calls.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
-        self.assign_params(optimizer.finalized(self.trainable_params()))
+        if optimizer.iterations != updates:
+            self.assign_params(optimizer.finalized(self.trainable_params()))
         calls.on_train_end(logs)
-        assert isinstance(self.history, History)
-        return self.history
+        assert calls.history is not None
+        return calls.history
 
-    def _train(
-        self, training: Epochs, epoch: int, done: int, progress: Progress, calls: CallbackList
+    def _validation(
+        self, held_out: Any, batch_size: int | None, steps: int | None, first: int
+    ) -> Epochs:
+        """The batches of ``validation_data``; ``first`` is the number of its first row."""
+        if gives_batches(held_out):
+            x, y, weight, rows = held_out, None, None, None
+        else:
+            x, y, weight = unpacked(held_out, "validation_data")
+            rows = None if gives_batches(x) else batch_size
+        feed = self.feed("fit(validation_data)", x, y, weight, rows, steps=steps, first=first)
+        return Epochs(feed, steps)
+
+    def _validated(
+        self, validation: Epochs, loss: losses.Loss, calls: CallbackList
+    ) -> dict[str, float]:
+        """The loss and metrics on the validation data under their names in the logs."""
+        judged = self.judge_all(validation, loss, 0, calls)
+        if judged is None:
+            warnings.warn(f"validation_data: {NO_BATCH}", stacklevel=3)
+        return {f"val_{name}": value for name, value in (judged or {}).items()}
+
+    def _learn_from(
+        self,
+        batches: Iterator[tuple[int, Batch]],
+        optimizer: optimizers.Optimizer,
+        loss: losses.Loss,
+        progress: Progress,
+        calls: CallbackList,
     ) -> bool:
-        """Learn from the batches of an epoch, apart from the first ones; whether there was one."""
-        optimizer, loss = self.compiled("fit")
+        """Learn from the batches of an epoch; whether there was one."""
         stops_itself = any(isinstance(each, TerminateOnNaN) for each in calls.callbacks)
-        self.report.reset()
-        number = done - 1
-        for number, batch in enumerate(training.epoch(epoch, done), start=done):
+        seen = False
+        for number, batch in batches:
+            seen = True
             calls.on_train_batch_begin(number)
             self.train_step(batch, optimizer, loss, refuse_nan=not stops_itself)
             if progress.shows_batches or calls.on_train_batch_end.called:
@@ -191,14 +226,7 @@ class Trainer(Evaluator):
                 progress.advance()
             if self.stop_training:
                 break
-        if number < done and not done:  # a restarted fit may have nothing left of its epoch
-            warnings.warn(
-                "the data gave no batch for this epoch, so training ends: an iterator is used up "
-                "after the first epoch; set steps_per_epoch, or let it go on for ever",
-                stacklevel=3,
-            )
-            return False
-        return True
+        return seen
 
     def train_on_batch(
         self,
@@ -229,8 +257,8 @@ class Trainer(Evaluator):
         """Learn from one batch, and add it to the report as it was before.
 
         Raises:
-            NonFiniteError: the loss is NaN, or a weight would be, and `refuse_nan`. Nothing has
-                changed then, but the states of stateful layers.
+            NonFiniteError: the loss is NaN, or a weight would be, and `refuse_nan`. Weights,
+                optimizer and the states of stateful layers are then as they were.
         """
         learned = self.learn(batch, loss)
         forward = learned.forward
@@ -242,25 +270,36 @@ class Trainer(Evaluator):
         if refuse_nan and not all_finite(new.values()):
             raise NonFiniteError(find_bad_update(self, batch, loss, new, forward))
         try:
-            self._take(new, optimizer, step)
+            self._take(new, optimizer, step, learned)
         except KeyboardInterrupt:
-            self._take(new, optimizer, step)  # all of the step or none
+            self._take(new, optimizer, step, learned)  # all of the step or none
             raise
 
-    def _take(self, new: Mapping[str, Array], optimizer: optimizers.Optimizer, step: Step) -> None:
+    def _take(
+        self,
+        new: Mapping[str, Array],
+        optimizer: optimizers.Optimizer,
+        step: Step,
+        learned: Learned,
+    ) -> None:
+        """Take over the weights, the optimizer's memory and the states of stateful layers."""
         self.assign_params(new)
         optimizer.accept(step)
+        self.keep_states(learned.states)
 
     def learn(self, batch: Batch, loss: losses.Loss) -> Learned:
-        """The loss of a batch, and its gradient on every trainable weight."""
+        """The loss of a batch, and its gradient on every trainable weight.
+
+        The model stays as it is, but for the generators of dropout, which have drawn.
+        """
         if self.bptt is not None:
             return self.bptt.learn(self, batch, loss)
-        forward = self.run(batch.x, training=True, keep_cache=True, link=loss.link)
+        forward = self.run_piece(batch.x, None, training=True, keep_cache=True, link=loss.link)
         value, y, mask = self.judged(batch, forward, loss)
         reading, of = readable(forward, loss)
         d = reading.gradient(batch.y, of, batch.weight, mask)
         gradients = self.backpropagate(d, forward.kept, from_logits=of is not y)
-        return Learned(value, y, mask, gradients, forward)
+        return Learned(value, y, mask, gradients, forward.states, forward)
 
     def loss_and_gradients(
         self, x: Any, y: Any, sample_weight: Any = None
@@ -327,13 +366,18 @@ class Trainer(Evaluator):
         """Say what would make this training useless."""
         if (doubt := loss.doubt(self.layers[-1].final_activation)) is not None:
             warnings.warn(doubt, stacklevel=3)
-        if not self.trainable_params():
+        if self.built and not self.trainable_params():
             warnings.warn("the model has no trainable weights: fit changes none", stacklevel=3)
         if isinstance(feed, ArrayFeed) and not self.makes_masks():
             some = next(feed.data.batches(max(feed.batch_size, LOOKED_AT)))
             if looks_padded(some.x, some.y):
                 warnings.warn(PADDING_ADVICE, stacklevel=3)
 
+
+USED_UP = (
+    "the data gave no batch for this epoch, so training ends: a generator, like every iterator, is "
+    "used up after the first epoch; set steps_per_epoch, or let it go on for ever"
+)
 
 LOOKED_AT = 100
 """So many rows, or a batch, are looked at to see whether they are padded."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lstm_ref as lr
-from tests.cases import Case, make_case
+from lstm_ref.kernels import lstm
+from tests.cases import Case, make_case, present
 
 LSTMS = [
     {},
@@ -93,6 +94,37 @@ def test_keeping_the_cache_changes_nothing(options: dict[str, Any], dtype: str) 
     np.testing.assert_array_equal(
         case.forward("numba").hs, case.forward("numba", keep_cache=False).hs
     )
+
+
+Z_ANEW: list[dict[str, Any]] = [
+    {},
+    {"bias": False, "go_backwards": True},
+    {"input_forget": True, "projection": 7, "masked_output": "zero"},
+    {"dropout": "all gates", "activation": "relu", "recurrent_activation": "sigmoid"},
+    {"dropout": "each gate", "activation": "exponential", "recurrent_activation": "tanh"},
+]
+"""LSTMs whose way back does not read z."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mask", ["none", "scattered"])
+@pytest.mark.parametrize("options", Z_ANEW, ids=str)
+@pytest.mark.parametrize("sizes", [(7, 9, 5, 37), (3, 29, 1, 16), (13, 2, 70, 65)])
+def test_z_computed_anew_is_z_as_it_was(
+    sizes: Any, options: dict[str, Any], mask: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(38, sizes, dtype, mask, **options)
+    out = case.forward("numba")
+    assert "z" not in vars(out.cache)
+    gradients = case.backward(out)
+    assert "z" not in vars(out.cache)
+    monkeypatch.setattr(lstm, "z_is_read", lambda params, config: True)
+    kept = case.forward("numba")
+    np.testing.assert_array_equal(vars(kept.cache)["z"], out.cache.z)
+    for name, array in present(case.backward(kept)).items():
+        np.testing.assert_array_equal(getattr(gradients, name), array, err_msg=name)
+    with pytest.raises(AttributeError, match="LoopsCache' object has no attribute 'y'"):
+        getattr(out.cache, "y")  # noqa: B009  (mypy knows that it is not there)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

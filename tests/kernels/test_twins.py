@@ -139,6 +139,7 @@ def test_lstm_twins_agree(
     compare = {"spec": (spec, case.backward(spec)), "kernel": (kernel, case.backward(kernel))}
     # Sums of up to 160 terms in another order, over up to 7 steps; Keras holds both much closer.
     tolerance = 200 * float(np.finfo(dtype).eps)
+    assert kernel.cache.z is kernel.cache.z  # computed anew if it was not kept, and then it is
     parts = [vars(spec) | vars(spec.cache), vars(kernel) | vars(kernel.cache)]
     parts = [p | vars(compare[n][1]) for p, n in zip(parts, compare, strict=True)]
     assert parts[0].keys() == parts[1].keys() - {"xh", "cells"}  # what the loops read again

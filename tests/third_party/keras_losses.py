@@ -15,7 +15,6 @@ import lstm_ref as lr
 from lstm_ref.training.losses.measure import Measure
 from lstm_ref.training.metrics.base import FunctionMeasure, MeanOfSteps, RunningMean
 
-
 MASKED: list[tuple[Any, Any]] = []
 """Arrays, and the masks that were put on them, in the test that runs."""
 

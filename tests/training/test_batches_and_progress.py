@@ -9,6 +9,7 @@ import pytest
 
 from lstm_ref.errors import ShapeError
 from lstm_ref.training.batches import Data, checked_batch_size, steps_for
+from lstm_ref.training.evaluator import split
 from lstm_ref.training.progress import Progress, verbosity
 
 
@@ -43,16 +44,18 @@ def test_rows_in_their_own_order_are_not_copied():
 
 @pytest.mark.parametrize(("n", "fraction", "left"), [(10, 0.2, 8), (10, 0.25, 7), (3, 0.5, 1)])
 def test_split_takes_the_tail_at_keras_index(n, fraction, left):
-    first, last = rows(n).split(fraction)
-    np.testing.assert_array_equal(first.x[:, 0], range(left))
-    np.testing.assert_array_equal(last.x[:, 0], range(left, n))
+    x = np.arange(n)[:, None]
+    (first, _, nothing), (last, y, _), at = split(x, 10 * x, None, fraction)
+    np.testing.assert_array_equal(first[:, 0], range(left))
+    np.testing.assert_array_equal(last[:, 0], range(left, n))
+    np.testing.assert_array_equal(y, 10 * last)
+    assert (nothing, at) == (None, left)
 
 
-@pytest.mark.parametrize("fraction", [0.01, 0.0, 1.0])
+@pytest.mark.parametrize("fraction", [0.01, 0.99])
 def test_split_needs_a_row_on_both_sides(fraction):
-    rows(2).split(0.5)
     with pytest.raises(ShapeError, match="both parts need one"):
-        rows(1 if fraction == 0.01 else 2).split(fraction)
+        split(np.zeros((1, 1)), np.zeros((1, 1)), None, fraction)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, "8"])

@@ -301,7 +301,7 @@ def test_truncated_is_what_the_core_gives_piece_by_piece(zero, per_step, kind, b
                 sums[f"{layer.name}/recurrent_kernel"] += found.d_recurrent_kernel
                 sums[f"{layer.name}/bias"] += found.d_bias
                 d_v = found.d_x
-        expected = Learned(value, out, m if per_step else None, sums)
+        expected = Learned(value, out, m if per_step else None, sums, states)
         with computing(backend):
             got = learn(model, arrays, TruncatedBPTT(steps))
         assert_same(got, expected)
@@ -352,7 +352,7 @@ def test_truncated_is_keras_with_stopped_gradients(steps, per_step, kind, rng):
     wanted = tape.gradient(value, [w.value for w in theirs.weights])
     gradients = dict(zip(ours.trainable_params(), map(np.asarray, wanted), strict=True))
     got = learn(ours, arrays, TruncatedBPTT(steps))
-    expected = Learned(float(value), np.asarray(out), m if per_step else None, gradients)
+    expected = Learned(float(value), np.asarray(out), m if per_step else None, gradients, states)
     assert_same(got, expected)
     assert_close(got.y, expected.y, ulps=16)
 
@@ -395,6 +395,8 @@ CLASSES: dict[str, tuple[Build, Any]] = {
 def test_classes_at_every_step(name, weighted, rng):
     head, loss = CLASSES[name]
     model = built([Input((None, D)), Masking(), LSTM(4, return_sequences=True), *head()], rng)
+    *others, kernel, bias = model.get_weights()
+    model.set_weights([*others, 50 * kernel, bias])  # so that log(softmax) is no log of the softmax
     x, _, weight = data(model, "scattered", rng, weighted)
     labels = rng.integers(0, 3, (B, T))
     sparse = "labels" in name or name == "logits"
@@ -447,20 +449,29 @@ def test_stateful_layers_go_on_from_the_state_they_kept(strategy, rng):
 
     model = built(stateful(), rng)
     arrays = data(model, "scattered", rng)
-    learn(model, arrays, None)
-    batch = model.batch("fit", *data(model, "left", rng))
+    model.keep_states(learn(model, arrays, None).states)
     before = model.layer_states()
+    assert list(before) == ["lower/h", "lower/c", "upper/h", "upper/c"]
+    batch = model.batch("fit", *data(model, "left", rng))
     expected = model.learn(batch, model.loss)
+    got = strategy.learn(model, batch, model.loss)
+    assert_same_states(model.layer_states(), before)  # until the step is taken
+    model.keep_states(expected.states)
     after = model.layer_states()
     assert any(np.any(before[name] != after[name]) for name in before)
-    model.restore_layer_states(before)
-    got = strategy.learn(model, batch, model.loss)
+    model.keep_states(got.states)
+    assert_same_states(model.layer_states(), after)
+    np.testing.assert_array_equal(got.y, expected.y)
     if isinstance(strategy, TruncatedBPTT):
         got = got._replace(gradients=expected.gradients)
     assert_same(got, expected)
-    np.testing.assert_array_equal(got.y, expected.y)
-    for name, state in model.layer_states().items():
-        np.testing.assert_array_equal(state, after[name])
+
+
+def assert_same_states(got: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """The very same numbers."""
+    assert list(got) == list(expected)
+    for name, state in got.items():
+        np.testing.assert_array_equal(state, expected[name])
 
 
 def test_frozen_layers_pass_gradients_on(rng):

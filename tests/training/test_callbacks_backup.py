@@ -249,9 +249,32 @@ def test_a_stopped_training_stays_stopped(tmp_path, capsys):
         fit(tmp_path / "killed", Kill("on_train_end", 2))
     model, history = fit(tmp_path / "killed")
     assert history.epoch == []
+    assert model.stop_training
     assert capsys.readouterr().out == printed
     for got, expected in zip(model.get_weights(), whole[0].get_weights(), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_a_training_stopped_within_an_epoch(tmp_path):
+    """It was killed in the validation that follows; so the epoch has an end to come."""
+
+    class Stop(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_training = batch == 1
+
+    whole = Run(tmp_path / "whole", "plain", more=[Stop()])()
+    run = Run(tmp_path / "killed", "plain", more=[Stop()])
+    killed(run, Kill("on_test_begin", 0), save_freq=1)
+    again = run(seed=3, save_freq=1)
+    assert again[1].epoch == [0]
+    assert_same(again, whole)
+
+
+def test_a_save_that_falls_on_the_end_of_an_epoch(tmp_path):
+    """It holds the end of the epoch, with its validation."""
+    run = Run(tmp_path, "plain")
+    killed(run, Kill("on_epoch_begin", 2), save_freq=STEPS)
+    assert run(save_freq=STEPS)[1].epoch == [2, 3]
 
 
 def test_what_is_kept_can_be_gone_on_from_with_more_epochs(tmp_path):

@@ -107,7 +107,7 @@ def test_an_input_that_nobody_scaled(size, rng):
         W[-1], b[:] = 0, 20
     layer.set_weights([W, U, b])
     x = data(rng, (B, 400, D))
-    x[ROW if size == 1e30 else slice(None), STEP] = size
+    x[(ROW, STEP) if size == 1e30 else (slice(None), 0)] = size
     origin = trouble(model, x)
     assert origin.layer == "it"
     if size == 1e30:
@@ -648,6 +648,22 @@ def test_a_gradient_that_explodes(wrapped, backend, rng):
     assert "d_h| was up to" in origin.cause
     with computing(backend):
         assert explain_bad_update(model, batch, model.loss, new) == str(origin)
+
+
+def test_an_update_of_a_loss_that_is_infinite(rng):
+    """The way there is looked at first."""
+    layer = LSTM(3, return_sequences=True, name="it", **LINEAR)
+    model = model_of(layer, Dense(1))
+    W, U, b = weights(rng, D, 3)
+    split_gates(W)[1][-1, UNIT] = 1e30
+    layer.set_weights([W, U, b])
+    x = data(rng)
+    x[ROW, STEP, -1] = 1e20
+    batch = model.batch("fit", x, np.zeros((B, T, 1), "f"))._replace(numbers=NUMBERS)
+    new = {"it/kernel": np.full((D, 12), np.nan, "f")}
+    origin = find_bad_update(model, batch, model.loss, new)
+    assert place(origin) == ("it", None, None, "z_f", (STEP,), NUMBERS[ROW])
+    assert "and its update makes the weight it/kernel nan. The first" in str(origin)
 
 
 def test_the_gradient_of_the_loss_itself(rng):

@@ -22,7 +22,11 @@ def feed_of(rows: int, batch_size: int = 2) -> ArrayFeed:
 
 
 def rows_of(epoch) -> list[list[int]]:
-    return [batch.x[:, 0].tolist() for batch in epoch]
+    return [batch.x[:, 0].tolist() for _, batch in epoch]
+
+
+def batches_of(epoch) -> list:
+    return [batch for _, batch in epoch]
 
 
 def epochs_of(feed: Feed, steps: int | None = None, seed: int | None = None) -> Epochs:
@@ -68,7 +72,7 @@ def test_steps_go_on_where_the_last_epoch_ended_as_in_keras(steps):
 
 def test_a_pass_that_ends_within_an_epoch_ends_it_with_a_warning():
     epochs = epochs_of(feed_of(6), steps=2, seed=3)
-    first, (second, again) = rows_of(epochs.epoch(0)), (None, None)
+    first = rows_of(epochs.epoch(0))
     with pytest.warns(UserWarning, match=r"3 batches, after 3 of them.*steps_per_epoch"):
         second = rows_of(epochs.epoch(1))
     assert sorted(itertools.chain(*first, *second)) == list(range(6))
@@ -88,20 +92,20 @@ def test_a_generator_is_asked_for_one_batch_at_a_time():
     epochs = epochs_of(IteratorFeed(forever(), lambda n: n), steps=3)
     assert epochs.steps == 3
     running = epochs.epoch(0)
-    assert next(running) == 0
+    assert next(running) == (0, 0)
     assert asked == [0]
-    assert list(running) == [1, 2]
-    assert list(epochs.epoch(1)) == [3, 4, 5]
+    assert list(running) == [(1, 1), (2, 2)]
+    assert batches_of(epochs.epoch(1)) == [3, 4, 5]
 
 
 def test_an_iterator_is_used_up_and_an_iterable_is_not():
     once, again = (epochs_of(IteratorFeed(b, lambda n: n)) for b in (iter("ab"), _Iterable()))
     assert once.steps is None
-    assert [list(once.epoch(n)) for n in range(2)] == [["a", "b"], []]
-    assert [list(again.epoch(n)) for n in range(2)] == [[1, 2], [1, 2]]
+    assert [batches_of(once.epoch(n)) for n in range(2)] == [["a", "b"], []]
+    assert [batches_of(again.epoch(n)) for n in range(2)] == [[1, 2], [1, 2]]
     short = epochs_of(IteratorFeed(iter("ab"), lambda n: n), steps=3)
     with pytest.warns(UserWarning, match="after 2 of them"):
-        assert list(short.epoch(0)) == ["a", "b"]
+        assert batches_of(short.epoch(0)) == ["a", "b"]
 
 
 class _Iterable:
@@ -134,9 +138,9 @@ def test_a_dataset_is_read_by_number_and_told_of_epochs():
     x = np.arange(6)[:, None]
     dataset = Numbered(x, 10 * x, 2)
     feed = DatasetFeed(dataset, lambda pair: pair[0][:, 0].tolist())
-    assert list(epochs_of(feed).epoch(0)) == [[0, 1], [2, 3], [4, 5]]
+    assert batches_of(epochs_of(feed).epoch(0)) == [[0, 1], [2, 3], [4, 5]]
     assert dataset.told == ["begin", "end"]
-    shuffled = [list(epochs_of(feed, seed=1).epoch(n)) for n in range(9)]
+    shuffled = [batches_of(epochs_of(feed, seed=1).epoch(n)) for n in range(9)]
     assert all(sorted(order) == [[0, 1], [2, 3], [4, 5]] for order in shuffled)
     assert len({str(order) for order in shuffled}) > 1
     with pytest.raises(UnsupportedError, match="in the thread"):
@@ -259,7 +263,9 @@ def test_fit_with_steps_equals_keras(rng):
         model.optimizer.learning_rate = 0.1
         fit = {"shuffle": False, "epochs": 3, "steps_per_epoch": 2, "verbose": 0}
         fit["sample_weight"] = weight
-        for arguments in ({"batch_size": 2}, {"validation_data": (x, y), "validation_steps": 1}):
+        held_out = {"validation_data": (x, y), "validation_steps": 2}
+        split = {"validation_split": 0.4, "validation_steps": 2}
+        for arguments in ({"batch_size": 2}, held_out, split):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # both warn that the data run out
                 histories = [m.fit(x, y, **fit, **arguments).history for m in (theirs, model)]
@@ -274,7 +280,7 @@ def test_what_does_not_belong_beside_batches_is_refused(rng):
     for arguments, sentence in (
         ({"y": y}, r"fit\(y=...\): x gives batches, so there is no y beside it"),
         ({"sample_weight": weight}, r"fit\(sample_weight=...\)"),
-        ({"batch_size": 4}, r"fit\(batch_size=...\).*validation_batch_size"),
+        ({"batch_size": 4}, r"fit\(batch_size=...\).*as they are"),
         ({"validation_split": 0.5}, "only arrays can be split; give validation_data"),
     ):
         with pytest.raises(UnsupportedError, match=sentence):
@@ -285,8 +291,26 @@ def test_what_does_not_belong_beside_batches_is_refused(rng):
     ):
         with pytest.raises(UnsupportedError, match=sentence):
             model.fit(iter([item]), verbose=0)
-    with pytest.raises(ShapeError, match="needs as many as x"):
-        model.fit(np.memmap(__file__, np.uint8, "r", shape=(4, 5, 3)), y)
+    on_disk = np.memmap(__file__, np.uint8, "r", shape=(4, 5, 3))
+    with pytest.raises(ShapeError, match="as many rows as x"):
+        model.fit(on_disk, y)
+    with pytest.raises(ShapeError, match="as many rows as x"):
+        model.fit(on_disk, 3.0)
+    with pytest.raises(UnsupportedError, match="y is missing"):
+        model.fit(on_disk)
+    with pytest.raises(UnsupportedError, match="x is None"):
+        model.predict(None)
+    with pytest.raises(ShapeError, match="x is one number"):
+        model.fit(3.0, 1.0)
+    with pytest.raises(ShapeError, match="nested list"):
+        model.predict([[1.0], [1.0, 2.0]], steps=1)
+    with pytest.raises(UnsupportedError, match="defines no __len__"):
+        model.fit(PyDataset())
+    for wrong in ("0.2", float("nan"), 1.5, -0.1):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            model.fit(x, y, validation_split=wrong)
+    with pytest.raises(ShapeError, match="both parts need one"):
+        model.fit(x[:1], y[:1], validation_split=0.5)
 
 
 def test_a_used_up_generator_ends_training_with_a_warning(rng):
@@ -295,8 +319,53 @@ def test_a_used_up_generator_ends_training_with_a_warning(rng):
     with pytest.warns(UserWarning, match="gave no batch for this epoch"):
         history = model.fit(batches(x, y), epochs=3, verbose=0)
     assert len(history.history["loss"]) == 1
-    with pytest.raises(ValueError, match="no batch"):
+    with pytest.raises(ValueError, match="predict: there was no batch"):
         model.predict(iter([]), verbose=0)
+
+
+def test_a_dataset_may_change_its_length_between_epochs(rng):
+    x, y, _ = data(rng)
+
+    class Shrinking(Numbered):
+        def on_epoch_end(self):
+            self.x, self.y = self.x[:-2], self.y[:-2]
+
+    dataset = Shrinking(x, y, 2)
+    seen = []
+    watch = lr.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    ours().fit(dataset, epochs=3, callbacks=[watch], verbose=0)
+    assert seen == [*range(5), *range(4), *range(3)]
+    empty = Numbered(x[:0], y[:0], 2)
+    with pytest.warns(UserWarning, match="gave no batch"):
+        ours().fit(empty, verbose=0)
+
+
+def test_a_model_that_a_generator_builds_trains_without_a_warning(rng):
+    x, y, _ = data(rng)
+    model = lr.Sequential([LSTM(4, return_sequences=True), Dense(2)])
+    model.compile("sgd", "mse")
+    before = ours().count_params()
+    model.fit(batches(x, y), verbose=0)
+    assert model.count_params() == before
+
+
+def test_sequences_of_other_lengths_train_and_are_not_joined(rng):
+    x, y, _ = data(rng, 4)
+    model = lr.Sequential([Input((None, 3)), LSTM(4, return_sequences=True), Dense(2)])
+    model.compile("sgd", "mse")
+    parts = [(x, y), (x[:, :3], y[:, :3])]
+    model.fit(iter(parts), verbose=0)
+    with pytest.raises(ShapeError, match="different shapes.*predict_on_batch"):
+        model.predict(iter(parts), verbose=0)
+
+
+def test_a_used_up_validation_iterator_leaves_its_values_out(rng):
+    x, y, _ = data(rng)
+    with pytest.warns(UserWarning, match="validation_data: there was no batch"):
+        history = ours().fit(x, y, epochs=2, validation_data=batches(x, y), verbose=0).history
+    assert (len(history["loss"]), len(history["val_loss"])) == (2, 1)
+    with pytest.raises(ValueError, match="evaluate: there was no batch"):
+        ours().evaluate(iter([]), verbose=0)
 
 
 def test_validation_from_batches_and_after_chosen_epochs(rng):

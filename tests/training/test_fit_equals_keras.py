@@ -242,7 +242,8 @@ def test_labels_of_steps_and_of_rows(kind, many, logits, dtype, rng):
         )
 
 
-def test_class_weights_of_rows(rng):
+@pytest.mark.parametrize("split", [0.0, 0.4])
+def test_class_weights_of_rows(split, rng):
     with library_dtype("float64"):
         y = rng.integers(0, 4, 9)
         fit_both(
@@ -256,4 +257,5 @@ def test_class_weights_of_rows(rng):
             "float64",
             rng,
             class_weight={0: 1.0, 1: 2.5, 3: 0.5},
+            validation_split=split,
         )

@@ -13,6 +13,7 @@ from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.layers import LSTM, Bidirectional, Dense, Dropout, Input, Masking
 from lstm_ref.optimizers import SGD, Adam, Nadam, RMSprop
 from lstm_ref.optimizers.schedules import ExponentialDecay
+from lstm_ref.utils import PyDataset
 
 OPTIMIZERS = {
     "sgd": lambda: "sgd",
@@ -118,20 +119,57 @@ def test_a_stateful_training_is_kept_with_its_states(rng, data):
     assert "states/lstm/h" not in first.to_record().training.arrays  # as in Keras
 
 
-def test_another_fit_shuffles_anew_and_the_same_epochs_alike(data):
-    orders = []
-
-    class Watch(Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            orders[-1].append(logs["loss"])
-
+def test_another_fit_shuffles_anew_and_a_later_epoch_as_it_would_have_been():
     model = build("sgd")
-    model.optimizer.learning_rate = 0.0
-    model.layers[1].trainable = False
+    shuffled = []
     for arguments in ({"epochs": 2}, {"epochs": 2}, {"epochs": 2, "initial_epoch": 1}):
-        orders.append([])
-        model.fit(*data, batch_size=3, callbacks=[Watch()], verbose=0, **arguments)
-    assert orders[0] != orders[1]
+        shuffled.append([])
+        watch = RowsSeen(shuffled[-1])
+        model.fit(watch, **arguments, verbose=0)
+    assert shuffled[0] != shuffled[1]
+    assert shuffled[2] == shuffled[1][5:]
+
+
+class RowsSeen(PyDataset):
+    """Batches of one row; notes down which were asked for."""
+
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, n):
+        self.seen.append(n)
+        return np.zeros((1, 5, 2)), np.zeros((1, 5, 2))
+
+
+def test_averages_that_were_never_made_replace_no_weight(data):
+    model = build("average")
+    before = model.get_weights()
+    model.optimizer.build(model.trainable_params())
+    model.fit(*data, epochs=0, verbose=0)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_after_nan_the_states_of_stateful_layers_are_those_before(rng):
+    lstm = LSTM(3, return_sequences=True, stateful=True)
+    model = lr.Sequential([Input(batch_shape=(2, 4, 2)), lstm, Dense(1)])
+    model.compile("adam", "mse")
+    x, y = rng.normal(size=(2, 4, 2)), rng.normal(size=(2, 4, 1))
+    model.fit(x, y, verbose=0)
+    states, weights = model.layer_states(), model.get_weights()
+    broken = x.copy()
+    broken[1, 2, 0] = np.nan
+    with pytest.raises(lr.NonFiniteError, match="step 2, row 1"):
+        model.fit(broken, y, verbose=0)
+    for (name, a), b in zip(states.items(), model.layer_states().values(), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    for a, b in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.fit(x, y, verbose=0)
 
 
 # Weights alone.

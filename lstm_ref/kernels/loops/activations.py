@@ -204,9 +204,9 @@ def scale_by_derivative(
     elif code == SIGMOID:
         for n in range(count):
             d[n] *= a[n] * (real(a[n], 1.0) - a[n])
-    elif code == RELU:
+    elif code == RELU:  # a is above 0 where z is, and NaN where z is
         for n in range(count):
-            d[n] *= real(z[n], 1.0) if z[n] > real(z[n], 0.0) else real(z[n], 0.0)
+            d[n] *= real(a[n], 1.0) if a[n] > real(a[n], 0.0) else real(a[n], 0.0)
     elif code == LEAKY_RELU:
         for n in range(count):
             d[n] *= real(z[n], 1.0) if z[n] > real(z[n], 0.0) else alpha

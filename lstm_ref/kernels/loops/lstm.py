@@ -69,6 +69,7 @@ def lstm_forward(
     masked: Size,
     zero_output: Size,
     keep_cache: Size,
+    keep_z: Size,
 ) -> None:
     """All time steps of the rows from ``first_row`` to before ``end_row`` of a batch.
 
@@ -83,7 +84,7 @@ def lstm_forward(
     xh[copies,slots,B,1+D+P_padded], rows of what goes into the gates: 1, whose weight is the bias
     (to the backward pass), x_t, and h_{t-1}. Where nothing is dropped, that is the hidden state
     itself; where something is, it is in h[slots,B,P_padded]. c[slots,B,H_padded]. hs[B,T,P].
-    z_cache and gates_cache, [T,B,4H], are written when ``keep_cache``.
+    gates_cache[T,B,4H] is written when ``keep_cache``, z_cache[T,B,4H] when ``keep_z``.
     Scratch: q[B,H_padded] and qR, as wide as R's panels, when ``projected``; xW, for the x W of
     ``STEPS`` steps of ``TILE_ROWS`` rows.
     """
@@ -166,7 +167,7 @@ def lstm_forward(
                             )
 
                 update_cell(z, h_new, c_new, c_t, peepholes, numbers, cell, z_cache, gates_cache,
-                            mask, masked, keep_cache, where)  # fmt: skip
+                            mask, masked, keep_cache, keep_z, where)  # fmt: skip
 
                 for n in range(group):
                     for m in range(rows):
@@ -217,6 +218,7 @@ def update_cell(
     mask: Bytes,
     masked: Size,
     keep_cache: Size,
+    keep_z: Size,
     where: Any,
 ) -> None:
     """From z of a group of panels and rows to the gates, in its place, to c_t and to o φ(c_t)."""
@@ -239,7 +241,7 @@ def update_cell(
                     f[k] = fma(p_f[u], c_old[u], f[k])  # [EQ 24]
     if clipped:
         clip(z, 3 * count, κ)  # [EQ 25]
-    if keep_cache:
+    if keep_z:
         store_gates(z_cache, z, 0, 3, mask, masked, where)
     if coupled:
         activate(σ, σ_numbers, i, count)  # [EQ 2]
@@ -264,7 +266,7 @@ def update_cell(
                     o[k] = fma(p_o[u], c_new[k], o[k])  # [EQ 24]
     if clipped:
         clip(o, count, κ)  # [EQ 25]
-    if keep_cache:
+    if keep_z:
         store_gates(z_cache, z, 3, 4, mask, masked, where)
     activate(σ, σ_numbers, o, count)  # [EQ 5]
     activate(φ_h, φ_h_numbers, h_new, count)
@@ -428,7 +430,8 @@ def lstm_backward(
     d_hs[B,T,P]; mask[B,T], read when ``masked``; Uᵀ in panels of ``panel_vectors``, P_wide columns
     in all; peepholes[3,H]; projection, Rᵀ in panels of ``projection_vectors``;
     factors[copies,B,P_wide], for h, read when ``dropped``; numbers as in the forward pass; z and
-    gates [T,B,4H]; c[T+1,B,H_padded], that of step t in slot t + 1.
+    gates [T,B,4H], z read where a derivative needs it; c[T+1,B,H_padded], that of step t in slot
+    t + 1.
 
     d_h[B,P_wide] and d_c[B,H], the gradients carried from step to step: those on the final state at
     first, on the initial state in the end. d_y[B,P] comes as zeros. Written: d_z[T,B,4H padded to

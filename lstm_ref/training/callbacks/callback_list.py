@@ -131,8 +131,19 @@ class CallbackList:
         """What ``fit``, ``evaluate`` and ``predict`` make of their argument ``callbacks``.
 
         A list that is a `CallbackList` already is taken as it is, as in Keras.
+
+        Raises:
+            ValueError: such a list without the history that ``fit`` returns.
         """
         if isinstance(callbacks, cls):
+            if add_history and callbacks.history is None:
+                raise ValueError(
+                    "fit returns the History among its callbacks, and this CallbackList has none: "
+                    "make it with add_history=True"
+                )
+            if any(callback.model is None for callback in callbacks.callbacks):
+                callbacks.set_model(model)
+                callbacks.set_params(params)
             return callbacks
         return cls(callbacks, add_history, model=model, **params)
 

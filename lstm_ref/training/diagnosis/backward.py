@@ -5,6 +5,7 @@ back as states grow on the way forward. The update then makes the weights NaN, a
 has a loss of NaN whose cause is gone.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,13 @@ from lstm_ref.layers import Layer, TimeDistributed
 from lstm_ref.layers.stack import Backward, Pass
 from lstm_ref.training.batches import Batch
 from lstm_ref.training.diagnosis.causes import SMALLER_STEPS, largest, largest_weight
-from lstm_ref.training.diagnosis.forward import Found, bad_entry, left_as_it_was, origin_of
+from lstm_ref.training.diagnosis.forward import (
+    Found,
+    bad_entry,
+    find_non_finite,
+    left_as_it_was,
+    origin_of,
+)
 from lstm_ref.training.diagnosis.origin import Origin
 from lstm_ref.training.diagnosis.search import Group, Spot, first_of_each_row
 from lstm_ref.training.losses import Loss
@@ -62,6 +69,8 @@ def find_bad_update(
             forward = model.run(batch.x, True, True, link=loss.link)
     value = model.judged(batch, forward, loss).value
     symptom = f"the loss is {value:.3g}, and its update makes the weight {made.weight} {made.value}"
+    if not math.isfinite(value):  # it arose on the way there
+        return replace(find_non_finite(model, batch, loss, forward), symptom=symptom)
     gradients: dict[str, Array] = {}
     for back in way_back(model, batch, loss, forward):
         for group in _groups(back):

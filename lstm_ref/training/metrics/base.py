@@ -166,7 +166,7 @@ class MeanOfSteps(RunningMean):
         y_true, _ = self.fit_target(y_true, y_pred.shape, y_pred.dtype)
         measure, of = self.measure, y_pred
         if logits is not None and measure.link is not None:
-            measure, of = measure, y_pred
+            measure, of = measure.on_logits(), logits
         mask = both(mask, measure.counted(y_true))
         e = measure.value(*chosen(mask, y_true, of, None)[:2])
         w = weight if mask is None or weight is None else weight[mask]
