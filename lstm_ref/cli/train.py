@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         _show_plan(args, plan)
     watch = output.epoch_bar(args.epochs, "training")
     experiment = run_experiment(plan, period=args.period, watch=watch)
-    plan.model.save(args.out)
+    plan.model.save(args.out, include_optimizer=False)
     if args.json:
         output.print_json(_document(args, experiment))
     else:

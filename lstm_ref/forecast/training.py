@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_ref.conventions import Array
-from lstm_ref.errors import ShapeError
+from lstm_ref.errors import NonFiniteError, ShapeError
 from lstm_ref.forecast.recipe import MISSING_STEP, Recipe
 from lstm_ref.layers import LSTM, Dense, Input, Layer, Masking
 from lstm_ref.layers.session import set_seed
@@ -108,19 +108,19 @@ def train(
             diverges where windows are long or steps large.
     """
     for epoch in range(epochs):
-        history = model.fit(
-            data.x,
-            data.y,
-            sample_weight=data.weight,
-            batch_size=batch_size,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            verbose=0,
-        )
-        loss = history.history["loss"][-1]
-        if not np.isfinite(loss):
-            raise ValueError(
-                f"training diverged: the loss is {loss} in epoch {epoch + 1}; use a smaller "
-                "learning rate, a shorter window, or activation tanh instead of relu"
+        try:
+            history = model.fit(
+                data.x,
+                data.y,
+                sample_weight=data.weight,
+                batch_size=batch_size,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                verbose=0,
             )
-        yield loss
+        except NonFiniteError as error:
+            raise ValueError(
+                f"training diverged in epoch {epoch + 1}: use a smaller learning rate, a shorter "
+                f"window, or activation tanh instead of relu. Where it began: {error}"
+            ) from error
+        yield history.history["loss"][-1]

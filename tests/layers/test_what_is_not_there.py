@@ -68,12 +68,15 @@ def test_shapes_given_to_an_input():
     assert Dense(2, input_shape=(3,)).declared_shape == (None, 3)
 
 
-def test_training_that_diverges_shows_in_the_loss_and_warns_of_nothing():
+def test_training_that_diverges_says_so_and_warns_of_nothing():
     x, y = np.ones((8, 5, 1)), np.ones((8, 5, 1))
     model = lr.Sequential([LSTM(4, activation="relu", return_sequences=True), Dense(1)])
     model.compile(lr.optimizers.SGD(1e30), "mse")
-    history = model.fit(x, y, epochs=4).history["loss"]
-    assert not np.isfinite(history[-1])
+    with pytest.raises(lr.NonFiniteError, match=r"lower learning_rate"):
+        model.fit(x, y, epochs=4)
+    model.compile(lr.optimizers.SGD(1e30), "mse")
+    history = model.fit(x, y, epochs=4, callbacks=[lr.callbacks.TerminateOnNaN()], verbose=0)
+    assert not np.isfinite(history.history["loss"][-1])
 
 
 def test_time_distributed_after_the_end_of_the_sequence_is_told_who_ended_it():

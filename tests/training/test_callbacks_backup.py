@@ -580,7 +580,8 @@ def test_killed_at_random_moments(tmp_path):
         for name in ("best.npz", "every.npz"):
             if (folder / name).exists():
                 lr.load_model(folder / name)
-        if (folder / "backup" / "latest.npz").exists():
-            seed = kills + 1  # it goes on; before, it begins again and must draw the same
+        # It goes on from a backup. Before there is one, and after the training has ended, it begins
+        # again, and must draw the same.
+        seed = kills + 1 if (folder / "backup" / "latest.npz").exists() else 1
     assert kills > 3
     assert (folder / "end.npz").read_bytes() == (tmp_path / "whole" / "end.npz").read_bytes()

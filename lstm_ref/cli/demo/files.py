@@ -15,7 +15,7 @@ def write(folder: Path, outcome: Outcome) -> list[Path]:
     """The model, its predictions, and where matplotlib is there a picture of them."""
     name = folder / outcome.task.name
     model, predictions, picture = (name.with_suffix(s) for s in (".npz", ".csv", ".png"))
-    outcome.experiment.plan.model.save(model)
+    outcome.experiment.plan.model.save(model, include_optimizer=False)
     output.write_csv(predictions, _predictions(outcome))
     try:
         _draw(picture, outcome)
