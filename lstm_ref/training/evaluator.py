@@ -16,9 +16,10 @@ from lstm_ref.training import bptt as strategies
 from lstm_ref.training import losses, metrics, optimizers
 from lstm_ref.training.batches import Batch, Data, checked_batch_size, whole_number
 from lstm_ref.training.callbacks import CallbackList
-from lstm_ref.training.feeds import ArrayFeed, DatasetFeed, Epochs, Feed, IteratorFeed, PyDataset
+from lstm_ref.training.feeds import ArrayFeed, DatasetFeed, Epochs, Feed, IteratorFeed
 from lstm_ref.training.labels import class_weights
 from lstm_ref.training.progress import Progress, Verbose, verbosity
+from lstm_ref.training.py_dataset import PyDataset
 from lstm_ref.training.reading import readable
 from lstm_ref.training.targets import match_weight
 

@@ -10,7 +10,8 @@ import lstm_ref as lr
 from lstm_ref.errors import ShapeError, UnsupportedError
 from lstm_ref.layers import LSTM, Dense, Input
 from lstm_ref.training.batches import Data
-from lstm_ref.training.feeds import ArrayFeed, DatasetFeed, Epochs, Feed, IteratorFeed, PyDataset
+from lstm_ref.training.feeds import ArrayFeed, DatasetFeed, Epochs, Feed, IteratorFeed
+from lstm_ref.utils import PyDataset
 from tests.keras_peer import keras_library, library_dtype, twin_models
 from tests.layers.whole_models import assert_close
 from tests.peers import require
@@ -355,7 +356,7 @@ def test_sequences_of_other_lengths_train_and_are_not_joined(rng):
     model.compile("sgd", "mse")
     parts = [(x, y), (x[:, :3], y[:, :3])]
     model.fit(iter(parts), verbose=0)
-    with pytest.raises(ShapeError, match="different shapes.*predict_on_batch"):
+    with pytest.raises(ShapeError, match=r"different shapes.*predict_on_batch"):
         model.predict(iter(parts), verbose=0)
 
 
