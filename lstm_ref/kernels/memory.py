@@ -107,7 +107,8 @@ def aligned_bytes(size: int) -> Array:
 def address(array: Array) -> int:
     """Where the numbers of an array begin."""
     if array.size and array.flags.writeable:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # a third of the time
+        numbers: Any = array
+        return ctypes.addressof(ctypes.c_char.from_buffer(numbers))  # a third of the time
     return array.ctypes.data
 
 

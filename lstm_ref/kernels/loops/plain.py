@@ -43,9 +43,9 @@ def lanes(p: Buffer) -> int:
     return int(VECTOR_BYTES // p.dtype.itemsize)
 
 
-def at(p: Buffer, n: int) -> Buffer:
-    """The buffer that starts at p's n-th number."""
-    return Buffer(p.numbers, p.start + int(n))
+def at(p: Any, n: int) -> Any:
+    """The buffer that starts at p's n-th number; nothing, where p is no buffer but 0."""
+    return Buffer(p.numbers, p.start + int(n)) if isinstance(p, Buffer) else p
 
 
 def stack_vectors(p: Buffer, count: int) -> Buffer:
