@@ -27,9 +27,9 @@ class GradientFlow:
     Each number is a mean over the rows whose step is real; NaN where none is.
 
     Attributes:
-        d_h: [T], |∂h_t|, the Euclidean length over the units: through the output at step t and
+        d_h: [T], ``|∂h_t|``, the Euclidean length over the units: through the output at step t and
             through all later steps.
-        d_c: [T], |∂c_t|, likewise.
+        d_c: [T], ``|∂c_t|``, likewise.
         forget_product: [T], the product of the forget gates of the steps after t, the part of c_t
             that is still in the final cell state; its size, averaged over the units. 1 at the last
             step.

@@ -13,7 +13,7 @@ class LambdaCallback(Callback):
         on_epoch_begin, on_epoch_end: called with ``(epoch, logs)``.
         on_train_begin, on_train_end: called with ``(logs)``.
         on_train_batch_begin, on_train_batch_end: called with ``(batch, logs=logs)``.
-        more: any other method of `Callback` by its name; names that do not begin with "on_" are
+        more: any other method of `Callback` by its name; names that do not begin with ``on_`` are
             kept as attributes.
 
     Raises:

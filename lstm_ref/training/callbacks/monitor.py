@@ -18,7 +18,7 @@ class MonitorCallback(Callback):
     """Watches one of the numbers in the logs. Keras: ``keras.callbacks.MonitorCallback``.
 
     Args:
-        monitor: its name: "loss", the name of a metric, or either with "val_" before it.
+        monitor: its name: "loss", the name of a metric, or either with ``val_`` before it.
         mode: "min" where less is better, "max" where more is; "auto" for less with a loss or an
             error, for more with an accuracy or R². A metric of one's own may say it in an
             attribute ``direction``, "down" or "up"; of a function it is not known.

@@ -149,13 +149,13 @@ class MeanSquaredError(OutputLoss):
 
 
 class MeanAbsoluteError(OutputLoss):
-    """The absolute error, |y - t|: Keras' ``"mae"``. Its derivative at 0 is taken as 0."""
+    """The absolute error, ``|y - t|``: Keras' ``"mae"``. Its derivative at 0 is taken as 0."""
 
     error = ABSOLUTE
 
 
 class MeanAbsolutePercentageError(OutputLoss):
-    """The error in percent of the target, 100·|y - t| / max(|t|, 1e-7): Keras' ``"mape"``."""
+    """The error in percent of the target, ``100·|y - t| / max(|t|, 1e-7)``: Keras' ``"mape"``."""
 
     error = PERCENTAGE
 
