@@ -283,11 +283,11 @@ class Layer:
 
     def _checked(self, name: str, value: Any) -> Array:
         """``value`` as an array that may take the place of the named weight."""
-        whole = f"{self.name}/{name}"
-        if name not in self.params:
+        whole, held = f"{self.name}/{name}", self.params
+        if name not in held:
             raise ShapeError(f"there is no weight {whole}: {self._inventory()}")
         array = real_array(value, whole, np.dtype(self.dtype))
-        if array.shape != (shape := self.params[name].shape):
+        if array.shape != (shape := held[name].shape):
             raise ShapeError(
                 f"{whole} has shape {shape}, and an array of shape {array.shape} came for it: "
                 f"{self._inventory()}"

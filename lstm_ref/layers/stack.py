@@ -480,9 +480,10 @@ class Stack:
 
     def trainable_params(self) -> dict[str, Array]:
         """The trainable weights by name."""
+        held = [(layer, layer.params) for layer in self.layers]
         return {
-            f"{layer.name}/{name}": layer.params[name]
-            for layer in self.layers
+            f"{layer.name}/{name}": params[name]
+            for layer, params in held
             for name in layer.trainable_names
         }
 
