@@ -279,7 +279,7 @@ MISTAKES = [
     ),
     Mistake(
         "kernel: one gate's weights in all panels", "kernels/loops/packing.py",
-        "(v * group + n * width) * column", "(n * width) * column", twins(mask="none"),
+        "(v * columns + n * width) * column", "(n * width) * column", twins(mask="none"),
     ),
     Mistake(
         "kernel: columns for rows in a panel", "kernels/loops/packing.py",
@@ -408,7 +408,7 @@ def compile_anew(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     float64 = np.dtype("float64")
     for kernel in (name for name, home in runtime.KERNELS.items() if home == module):
         code, address = runtime.compile_kernel(kernel, float64)
-        function = runtime.c_function(address, code.parameters)
+        function = runtime.c_function(address)
         compiled = runtime.Kernel(kernel, float64, code.parameters, function)
         monkeypatch.setitem(runtime._loaded, (kernel, float64), compiled)
 

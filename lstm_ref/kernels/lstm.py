@@ -15,6 +15,7 @@ from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.activations import FROM_RESULT_ALONE, activate, code, parameters
 from lstm_ref.kernels.geometry import PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.packing import (
+    NOTHING,
     column_panels,
     lanes,
     lstm_panels,
@@ -31,10 +32,6 @@ from lstm_ref.spec.parameters import (
     LSTMParams,
 )
 from lstm_ref.threads import shares
-
-NOTHING = 0
-"""Stands for a buffer that is not read: no address."""
-
 
 CELL_TERMS = 25
 """What the cell's update takes beside the products: about as long as so many more terms of z."""
@@ -113,7 +110,6 @@ def lstm_forward(
         x=x_seen,
         mask=given(mask),
         panels=packed.weights,
-        bias=packed.bias,
         peepholes=given(packed.peephole),
         projection=given(packed.projection),
         factors=given(factors),

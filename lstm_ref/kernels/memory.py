@@ -8,8 +8,6 @@ an array that is gone is kept for the next one of its size.
 import ctypes
 import math
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,8 +18,8 @@ from lstm_ref.kernels.geometry import VECTOR_BYTES
 SMALL = 1 << 16
 """Bytes below which an array is left to NumPy, which is quick there."""
 
-KEPT = 128 << 20
-"""Bytes that are kept at most while nothing is under way that will need them again."""
+KEPT = 256 << 20
+"""Bytes that are kept at most."""
 
 
 class _Shelf:
@@ -33,7 +31,6 @@ class _Shelf:
 
     def __init__(self) -> None:
         self.free: defaultdict[int, deque[Array]] = defaultdict(deque)
-        self.users: set[object] = set()
 
     def take(self, size: int) -> Array:
         """So many bytes, at the start of a vector."""
@@ -44,12 +41,10 @@ class _Shelf:
 
     def give_back(self, memory: Array) -> None:
         """Keep these bytes for the next of their size, unless too much is kept."""
-        if not self.users:
-            if memory.nbytes > KEPT:
-                return
-            if memory.nbytes + self.kept > KEPT:
-                self.free.clear()  # so that what is not asked for any more goes at last
-        self.free[memory.nbytes].append(memory)
+        if memory.nbytes + self.kept > KEPT:
+            self.free.clear()  # so that what is not asked for any more goes at last
+        if memory.nbytes <= KEPT:
+            self.free[memory.nbytes].append(memory)
 
     @property
     def kept(self) -> int:
@@ -110,16 +105,3 @@ def address(array: Array) -> int:
         numbers: Any = array
         return ctypes.addressof(ctypes.c_char.from_buffer(numbers))  # a third of the time
     return array.ctypes.data
-
-
-@contextmanager
-def kept() -> Iterator[None]:
-    """Keep all memory that comes back until this is over, however much it is."""
-    user = object()
-    _shelf.users.add(user)
-    try:
-        yield
-    finally:
-        _shelf.users.remove(user)
-        if not _shelf.users and _shelf.kept > KEPT:
-            _shelf.free.clear()

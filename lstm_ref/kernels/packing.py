@@ -15,6 +15,9 @@ from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.geometry import NARROW_COST, NARROW_ROWS, PANEL_VECTORS, VECTOR_BYTES
 from lstm_ref.spec.parameters import FixedLSTMParams, LSTMParams
 
+NOTHING = 0
+"""Stands for a buffer that is not read: no address."""
+
 
 def lanes(array: Array) -> int:
     """L, how many elements of the array's dtype make a vector."""
@@ -27,14 +30,14 @@ def padded(columns: int, width: int) -> int:
 
 
 def gate_panels(*weights: Array) -> Array:
-    """[K,4H], one above the other → [H_padded/L, ΣK, 4, L]: i, f, g, o of L units side by side."""
+    """Up to three [K,4H], one above the other → [H_padded/L, ΣK, 4, L]: the gates side by side.
+
+    These are the i, f, g, o columns of L units.
+    """
     L, H = lanes(weights[0]), weights[0].shape[1] // len(GATES)
-    K = sum(len(w) for w in weights)
+    K = sum(map(len, weights))
     panels = memory.empty((padded(H, L) // L, K, len(GATES), L), weights[0].dtype)
-    rows = 0
-    for matrix in weights:
-        pack(matrix, panels, rows, columns=H, width=L, groups=len(GATES))
-        rows += len(matrix)
+    pack([np.ascontiguousarray(w) for w in weights], panels, (len(GATES) * H, 1), H, L, len(GATES))
     return panels
 
 
@@ -43,19 +46,31 @@ def column_panels(matrix: Array, vectors: int) -> Array:
     width = vectors * lanes(matrix)
     K, N = matrix.shape
     panels = memory.empty((padded(N, width) // width, K, width), matrix.dtype)
-    pack(matrix, panels, 0, columns=N, width=width, groups=1)
+    if matrix.flags.f_contiguous:  # the transpose of what is laid out row by row
+        pack([matrix.T], panels, (1, K), N, width)
+    else:
+        pack([np.ascontiguousarray(matrix)], panels, (N, 1), N, width)
     return panels
 
 
-def pack(matrix: Array, panels: Array, first: int, columns: int, width: int, groups: int) -> None:
-    """Lay a matrix out in the rows of the panels from the ``first`` on."""
-    source, row, column = matrix, matrix.shape[1], 1
-    if matrix.flags.f_contiguous and not matrix.flags.c_contiguous:
-        source, row, column = matrix.T, 1, matrix.shape[0]
-    runtime.kernel("pack_panels", matrix.dtype)(
-        panels=panels, first=first * groups * width, panel_size=math.prod(panels.shape[1:]),
-        panel_count=len(panels), matrix=np.ascontiguousarray(source), K=len(matrix), row=row,
-        column=column, columns=columns, width=width, groups=groups, group=columns,
+def pack(
+    parts: list[Array],
+    panels: Array,
+    strides: tuple[int, int],
+    columns: int,
+    width: int,
+    groups: int = 1,
+) -> None:
+    """Lay the parts of a matrix out; ``strides`` are those of its rows and its columns."""
+    row, column = strides
+    buffers: list[Array | int] = [*parts, NOTHING, NOTHING]
+    top, middle, bottom = buffers[:3]
+    rows = [part.size // (groups * columns) if columns else 0 for part in parts]
+    in_top, in_middle, in_bottom = [*rows, 0, 0][:3]
+    runtime.kernel("pack_panels", panels.dtype)(
+        panels=panels, panel_count=len(panels), top=top, top_rows=in_top, middle=middle,
+        middle_rows=in_middle, bottom=bottom, bottom_rows=in_bottom, row=row, column=column,
+        columns=columns, width=width, groups=groups,
     )  # fmt: skip
 
 
@@ -64,15 +79,13 @@ class LSTMPanels:
     """The weights of an LSTM as its forward loop reads them.
 
     Attributes:
-        weights: W over U, [H_padded/L, D+P, 4, L].
-        bias: [H_padded/L, 1, 4, L].
+        weights: b over W over U, [H_padded/L, 1+D+P, 4, L]; b is 0 where there is none.
         peephole: of i, f and o, [H_padded/L, 3, L], or None.
         projection: R as ``column_panels``, or None.
         projection_vectors: how wide those are.
     """
 
     weights: Array
-    bias: Array
     peephole: Array | None
     projection: Array | None
     projection_vectors: int
@@ -87,8 +100,7 @@ def lstm_panels(params: LSTMParams) -> LSTMPanels:
         bias = np.zeros(kernel.shape[1], kernel.dtype) if params.bias is None else params.bias
         vectors = panel_vectors(params.outputs, L)
         found = LSTMPanels(
-            weights=gate_panels(kernel, params.recurrent_kernel),
-            bias=gate_panels(bias[None]),
+            weights=gate_panels(bias[None], kernel, params.recurrent_kernel),
             peephole=None if p is None else column_panels(p.reshape(len(PEEPHOLE_GATES), -1), 1),
             projection=None if R is None else column_panels(R, vectors),
             projection_vectors=vectors,

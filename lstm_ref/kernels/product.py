@@ -20,8 +20,10 @@ def product(A: Array, B: Array, start: Array | None = None) -> Array:
     P = column_panels(B, vectors)
     panels, _, width = P.shape
     C = memory.empty((M, panels * width), A.dtype)
-    C[:, :N] = 0 if start is None else start
-    C[:, N:] = 0
+    first = np.zeros(panels * width, A.dtype)
+    if start is not None:
+        first[:N] = start
+    C[...] = first
     runtime.kernel("add_product", A.dtype).over_rows(
         shares(M, TILE_ROWS, 2.0 * M * K * N),
         C=C, A=np.ascontiguousarray(A), P=P, K=K, panels=panels, vectors=vectors,

@@ -1,6 +1,7 @@
 """Compiles the loops once per machine, keeps the object code on disk, and calls it.
 
-A kernel is a C function: it takes pointers and 64-bit integers, and releases the GIL while it runs.
+A kernel is a C function: it takes a block of pointers and 64-bit integers, and releases the GIL
+while it runs.
 Numba is imported only to compile one. What was compiled is kept as plain object code, one file a
 kernel, and loaded by llvmlite in later processes, which start without Numba.
 
@@ -23,12 +24,14 @@ import sys
 import tempfile
 import threading
 import time
+from array import array
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -96,6 +99,7 @@ class ObjectCode:
 class Kernel:
     """A compiled function, called with its parameters by name: arrays and integers.
 
+    They reach it as a block of 64-bit integers, which takes less time than many arguments would.
     Arrays must be C-contiguous and of the kernel's dtype, or bytes: the loops trust them.
     """
 
@@ -105,14 +109,20 @@ class Kernel:
         self.name = name
         self.dtype = dtype
         self.parameters = parameters
+        self.in_order = itemgetter(*parameters)
         self.function = function
 
     def __call__(self, **arguments: Array | int) -> None:
         """Run the loops on these buffers and sizes, named as their parameters."""
         if len(arguments) != len(self.parameters):
             raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
-        values = [(p, arguments[p]) for p in self.parameters]
-        self.function(*[v if v.__class__ is int else self.pass_on(p, v) for p, v in values])
+        values = zip(self.parameters, self.in_order(arguments), strict=True)
+        self.call([v if v.__class__ is int else self.pass_on(p, v) for p, v in values])
+
+    def call(self, values: list[Any]) -> None:
+        """Call the function with what it reads its arguments from, a block of 64-bit integers."""
+        block = array("q", values)
+        self.function(block.buffer_info()[0])
 
     def over_rows(self, blocks: list[tuple[int, int]], **arguments: Array | int) -> None:
         """Run the loops on blocks of rows, ``first_row`` to ``end_row``, at once if there are many.
@@ -129,7 +139,7 @@ class Kernel:
         )
 
     def pass_on(self, parameter: str, value: Array | int) -> Any:
-        """An address or a number, both 64 bits to ctypes; an array must be as the loops read it."""
+        """An address or a number, both of 64 bits; an array must be as the loops read it."""
         if isinstance(value, int):
             return value
         if not value.flags.c_contiguous or value.dtype not in (self.dtype, BYTE):
@@ -147,6 +157,10 @@ class InterpretedKernel(Kernel):
         """A number, or a buffer whose bounds are watched."""
         super().pass_on(parameter, value)
         return value if isinstance(value, int) else plain.Buffer(value.reshape(-1))
+
+    def call(self, values: list[Any]) -> None:
+        """Call the Python function with numbers and buffers."""
+        self.function(*values)
 
 
 def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:
@@ -168,7 +182,7 @@ def load(name: str, dtype: np.dtype[Any]) -> Kernel:
     kept = None if folder is None else read_object(folder / file_name(name, dtype))
     address = None if kept is None else address_of(kept)
     if kept is not None and address is not None:
-        return Kernel(name, dtype, kept.parameters, c_function(address, kept.parameters))
+        return Kernel(name, dtype, kept.parameters, c_function(address))
     for other, function in compile_all(name, dtype, folder).items():
         _loaded.setdefault((other, dtype), function)
     return _loaded[name, dtype]
@@ -206,9 +220,7 @@ def compile_all(wanted: str, dtype: np.dtype[Any], folder: Path | None) -> dict[
         compiled, address = compile_kernel(name, dtype)
         if folder is not None:
             write_object(folder / file_name(name, dtype), compiled)
-        kernels[name] = Kernel(
-            name, dtype, compiled.parameters, c_function(address, compiled.parameters)
-        )
+        kernels[name] = Kernel(name, dtype, compiled.parameters, c_function(address))
     say(f" ({time.perf_counter() - start:.1f} s)\n")
     return kernels
 
@@ -218,17 +230,22 @@ def compile_kernel(name: str, dtype: np.dtype[Any]) -> tuple[ObjectCode, int]:
     import numba
     from numba import types
 
-    function = getattr(loops_module(name), name).py_func
+    loops = getattr(loops_module(name), name)
     vector = import_module("lstm_ref.kernels.loops.vector")
     kinds = {
         vector.Buffer: types.CPointer(numba.from_dtype(dtype)),
         vector.Bytes: types.CPointer(types.uint8),
         vector.Size: types.int64,
     }
-    hints = get_type_hints(function, include_extras=True)
-    parameters = parameter_names(function)
-    signature = types.void(*(kinds[hints[p]] for p in parameters))
-    compiled = numba.cfunc(signature, error_model="numpy")(function)
+    hints = get_type_hints(loops.py_func, include_extras=True)
+    parameters = parameter_names(loops.py_func)
+    arguments = vector.arguments_of([kinds[hints[p]] for p in parameters])
+
+    def read_arguments_and_run(block: Any) -> None:
+        loops(*arguments(block))
+
+    signature = types.void(types.CPointer(types.int64))
+    compiled = numba.cfunc(signature, error_model="numpy")(read_arguments_and_run)
     _keep_alive.append(compiled)
     library = compiled._library  # noqa: SLF001  (no public way to the object code)
     module = library._final_module  # noqa: SLF001
@@ -301,9 +318,9 @@ def target() -> Any:
     return llvm.Target.from_default_triple()
 
 
-def c_function(address: int, parameters: tuple[str, ...]) -> Any:
-    """The C function at an address; the GIL is released while it runs."""
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(parameters))(address)
+def c_function(address: int) -> Any:
+    """The C function at an address, which takes one; the GIL is released while it runs."""
+    return ctypes.CFUNCTYPE(None, ctypes.c_int64)(address)
 
 
 # The files

@@ -16,17 +16,14 @@ def test_a_panel_holds_the_four_gates_of_the_same_units(rng: np.random.Generator
     D, H = 3, 21
     params = random_params(D, H, "float64", rng)
     laid_out = packing.lstm_panels(params)
-    panels, bias = laid_out.weights, laid_out.bias
-    L = packing.lanes(params.kernel)
-    assert panels.shape == (3, D + H, PANEL_VECTORS, L)
-    whole = np.concatenate([params.kernel, params.recurrent_kernel])
+    panels, L = laid_out.weights, packing.lanes(params.kernel)
+    assert panels.shape == (3, 1 + D + H, PANEL_VECTORS, L)
+    whole = np.concatenate([params.bias[None], params.kernel, params.recurrent_kernel])
     for unit in range(3 * L):
         for gate in range(PANEL_VECTORS):
             packed = panels[unit // L, :, gate, unit % L]
             expected = whole[:, gate * H + unit] if unit < H else 0
             np.testing.assert_array_equal(packed, expected)
-            expected = params.bias[gate * H + unit] if unit < H else 0
-            assert bias[unit // L, 0, gate, unit % L] == expected
 
 
 def test_columns_in_panels(rng: np.random.Generator) -> None:

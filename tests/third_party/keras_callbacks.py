@@ -55,7 +55,6 @@ def names(used: set[str]) -> dict[str, Any]:
         "keras.src.callbacks.BackupAndRestore": lstm_ref.callbacks.BackupAndRestore,
         "keras.src.callbacks.TerminateOnNaN": lstm_ref.callbacks.TerminateOnNaN,
         "keras.src.callbacks.callback.Callback": lstm_ref.callbacks.Callback,
-        "keras.src.losses": lr.losses,
         "keras.src.models.sequential.Sequential": lr.Sequential,
         "keras.src.testing.test_utils": SimpleNamespace(get_test_data=get_test_data),
         "keras.src.utils.file_utils": SimpleNamespace(exists=os.path.exists, join=os.path.join),

@@ -34,7 +34,6 @@ def lstm_forward(
     x: Buffer,
     mask: Bytes,
     panels: Buffer,
-    bias: Buffer,
     peepholes: Buffer,
     projection: Buffer,
     factors: Buffer,
@@ -74,10 +73,10 @@ def lstm_forward(
     """All time steps of the rows from ``first_row`` to before ``end_row`` of a batch.
 
     x[copies,B,T,D]: one copy, or one for each gate, multiplied by its dropout factors already.
-    mask[B,T], read when ``masked``. panels[H_padded/L, D+P, 4, L], W above U; bias[H_padded/L, 4,
-    L] likewise; peepholes[H_padded/L, 3, L], of i, f, o, read when ``peephole``; projection, R in
-    panels of ``projection_vectors``, read when ``projected``. factors[copies,B,P_padded], for h,
-    read when ``dropped``. numbers: the α and β of σ, of φ and of the output's φ, and κ.
+    mask[B,T], read when ``masked``. panels[H_padded/L, 1+D+P, 4, L], b above W above U;
+    peepholes[H_padded/L, 3, L], of i, f, o, read when ``peephole``; projection, R in panels of
+    ``projection_vectors``, read when ``projected``. factors[copies,B,P_padded], for h, read when
+    ``dropped``. numbers: the α and β of σ, of φ and of the output's φ, and κ.
 
     The states of step t are in slot t + 1 of as many as there are, round and round: two, or T + 1,
     which are a cache then. The first slot holds the initial states already.
@@ -93,7 +92,7 @@ def lstm_forward(
     panel_count = (H + L - 1) // L
     H_padded, P_padded = panel_count * L, (P + L - 1) // L * L
     K, to_h = D + P, 1 + D
-    panel_size = K * panel_width
+    panel_size = (1 + K) * panel_width
     row_size = to_h + P_padded
     slot_size = B * row_size
     copy_size = slots * slot_size
@@ -125,16 +124,14 @@ def lstm_forward(
                     row[0] = real(row[0], 1.0)
                     copy_numbers(at(row, 1), at(x, ((copy * B + b) * T + t) * D), D)
         if ahead:  # z begins as x_t W + b, and h_{t-1} U is added
-            start, start_row = at(xW, t % STEPS * z_size), STEPS * z_size
-            rows_t, terms, skipped = at(xh_t, to_h), P, D
+            start, start_row, start_panel = at(xW, t % STEPS * z_size), STEPS * z_size, panel_width
+            rows_t, terms, skipped = at(xh_t, to_h), P, to_h
             if t % STEPS == 0:
                 steps = min(T - t, STEPS)
-                multiply_inputs(
-                    xW, at(x, t * D), T * D, panels, bias, first_row, end_row, steps, D, H, P
-                )
+                multiply_inputs(xW, at(x, t * D), T * D, panels, first_row, end_row, steps, D, H, P)
         else:  # z begins as b, and (x_t, h_{t-1}) (W over U) is added
-            start, start_row = bias, 0
-            rows_t, terms, skipped = at(xh_t, 1), K, 0
+            start, start_row, start_panel = panels, 0, panel_size
+            rows_t, terms, skipped = at(xh_t, 1), K, 1
         # There and back through the panels: each turn finds half a cache full of the last ones.
         odd = t % 2
         for group_turn in range(group_count):
@@ -149,7 +146,7 @@ def lstm_forward(
                 for turn in range(group):  # [EQ 1] z = x_t W + h_{t-1} U + b
                     n = group - 1 - turn if odd else turn
                     z_n = at(z, n * rows * L)
-                    start_n = at(start, b * start_row + (first + n) * panel_width)
+                    start_n = at(start, b * start_row + (first + n) * start_panel)
                     for m in range(rows):
                         for v in range(PANEL_VECTORS):
                             copy_vector(z_n, v * count + m * L, start_n, m * start_row + v * L)
@@ -323,7 +320,6 @@ def multiply_inputs(
     x: Buffer,
     x_row: Size,
     panels: Buffer,
-    bias: Buffer,
     first_row: Size,
     end_row: Size,
     steps: Size,
@@ -342,10 +338,11 @@ def multiply_inputs(
             rows_t = at(x, b * x_row + t * D)
             for n in range(panel_count):
                 z_n = at(xW, (b * STEPS + t) * z_size + n * panel_width)
+                bias = at(panels, n * (1 + D + P) * panel_width)
                 for m in range(rows):
                     for v in range(PANEL_VECTORS):
-                        copy_vector(z_n, m * z_size + v * L, bias, n * panel_width + v * L)
-                W = at(panels, n * (D + P) * panel_width)
+                        copy_vector(z_n, m * z_size + v * L, bias, v * L)
+                W = at(bias, panel_width)
                 add_wide_panel(z_n, z_size, L, rows_t, D, 1, W, panel_width, D, rows)
 
 

@@ -1,37 +1,61 @@
 """Weights into panels: columns side by side in the order in which the tile reads them."""
 
+from typing import Any
+
 from lstm_ref.kernels.loops.vector import Buffer, Size, at, lanes, loop, real
 
 
 @loop
 def pack_panels(
     panels: Buffer,
-    first: Size,
-    panel_size: Size,
     panel_count: Size,
-    matrix: Buffer,
-    K: Size,
+    top: Buffer,
+    top_rows: Size,
+    middle: Buffer,
+    middle_rows: Size,
+    bottom: Buffer,
+    bottom_rows: Size,
     row: Size,
     column: Size,
     columns: Size,
     width: Size,
     groups: Size,
-    group: Size,
 ) -> None:
-    """Panel n gets, in each of its K rows, ``groups`` times ``width`` columns of the matrix.
+    """Panel n gets, in each of its rows, ``groups`` times ``width`` columns of a matrix.
 
-    The number in row k and column j is at ``matrix[k·row + j·column]``, so the matrix may be
-    transposed. Columns come in ``groups`` of so many as ``columns``, each beginning ``group`` after
-    the one before; panel n takes those from n·width on of each. Those that a group has not are 0.
-    The first panel begins at ``first``, the others ``panel_size`` after each other.
+    The matrix is in three parts, one above the other; those of no rows are not read. The number in
+    row k and column j of a part is at ``k·row + j·column``, so it may be transposed. Its columns
+    come in ``groups`` of so many as ``columns``; panel n takes those from n·width on of each. Those
+    that a group has not are 0.
     """
+    layout = (panel_count, top_rows + middle_rows + bottom_rows, columns, width, groups)
+    if top_rows:
+        pack_part(panels, 0, layout, top, top_rows, row, column)
+    if middle_rows:
+        pack_part(panels, top_rows, layout, middle, middle_rows, row, column)
+    if bottom_rows:
+        pack_part(panels, top_rows + middle_rows, layout, bottom, bottom_rows, row, column)
+
+
+@loop
+def pack_part(
+    panels: Buffer,
+    first_row: Size,
+    layout: Any,
+    matrix: Buffer,
+    K: Size,
+    row: Size,
+    column: Size,
+) -> None:
+    """The K rows of one part go to the rows of the panels from ``first_row`` on."""
+    panel_count, panel_rows, columns, width, groups = layout
     L = lanes(panels)
     panel_row = groups * width
     for n in range(panel_count):
         real_width = min(columns - n * width, width)
         for v in range(groups):
-            target = at(panels, first + n * panel_size + v * width)
-            source = at(matrix, (v * group + n * width) * column)
+            target = at(panels, (n * panel_rows + first_row) * panel_row + v * width)
+            source = at(matrix, (v * columns + n * width) * column)
             # A few rows at a time, so that neither side leaves the nearest cache on the way.
             for k_first in range(0, K, L):
                 k_end = min(k_first + L, K)

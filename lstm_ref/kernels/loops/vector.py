@@ -197,6 +197,33 @@ def power_of_two(typingctx, n):
     return n(n), codegen
 
 
+def arguments_of(kinds: list[Any]) -> Any:
+    """What reads arguments of those kinds, pointers and integers, from a block of 64-bit integers.
+
+    Returns:
+        The intrinsic that makes a tuple of them.
+    """
+
+    @intrinsic
+    def arguments(typingctx, block):
+        def codegen(context, builder, signature, args):
+            values = [
+                builder.load(builder.gep(args[0], [ir.Constant(ir.IntType(64), n)]))
+                for n in range(len(kinds))
+            ]
+            passed = [
+                builder.inttoptr(value, context.get_value_type(kind))
+                if isinstance(kind, types.CPointer)
+                else value
+                for kind, value in zip(kinds, values, strict=True)
+            ]
+            return context.make_tuple(builder, signature.return_type, passed)
+
+        return types.Tuple(kinds)(block), codegen
+
+    return arguments
+
+
 if config.DISABLE_JIT:
     from lstm_ref.kernels.loops.plain import (
         at,
