@@ -12,6 +12,12 @@ PANEL_VECTORS = 4
 TILE_ROWS = 6
 """Rows of the largest tile on a wide panel: 24 accumulators of the processor's 32 registers."""
 
+CUT_ROWS = 2
+"""Where threads share the rows of a batch, blocks begin at multiples of it.
+
+A tile of one row takes nearly as long as one of two.
+"""
+
 NARROW_ROWS = 8
 """Rows of the largest tile on a panel of one vector: fewer, and each sum waits for itself."""
 

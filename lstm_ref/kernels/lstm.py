@@ -13,7 +13,7 @@ import numpy as np
 from lstm_ref.conventions import GATES, PEEPHOLE_GATES, Array, split_gates
 from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.activations import FROM_RESULT_ALONE, activate, code, parameters
-from lstm_ref.kernels.geometry import PANEL_VECTORS, STEPS, TILE_ROWS
+from lstm_ref.kernels.geometry import CUT_ROWS, PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.packing import (
     NOTHING,
     column_panels,
@@ -103,7 +103,7 @@ def lstm_forward(
         z = memory.empty(gates.shape, dtype) if z_is_read(params, config) else None
     packed = lstm_panels(params)
     width = packed.projection_vectors * L
-    blocks = shares(B, TILE_ROWS, work(B, T, D, params))
+    blocks = shares(B, CUT_ROWS, work(B, T, D, params))
 
     runtime.kernel("lstm_forward", dtype).over_rows(
         blocks,
@@ -187,7 +187,7 @@ def lstm_backward(
     time_first = (1, 0, 2)
 
     runtime.kernel("lstm_backward", dtype).over_rows(
-        shares(B, TILE_ROWS, work(B, T, 0, params)),
+        shares(B, CUT_ROWS, work(B, T, 0, params)),
         d_hs=memory.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=given(mask),
         panels=column_panels(params.recurrent_kernel.T, of_U),

@@ -13,7 +13,7 @@ import pytest
 
 import lstm_ref as lr
 from lstm_ref import threads
-from lstm_ref.kernels.geometry import TILE_ROWS
+from lstm_ref.kernels.geometry import CUT_ROWS
 from tests.cases import Case, computing, make_case, present
 from tests.kernels.test_bits import LSTMS
 from tests.peers import OTHER_PLATFORM, ROOT
@@ -145,8 +145,9 @@ def test_threads_that_work_at_the_same_time_do_not_meet(options: dict[str, Any])
 def test_work_that_is_worth_it_is_shared() -> None:
     """Nothing is patched here: a training batch is shared, a step of a stream is not."""
     lr.config.set_threads(2)
-    assert threads.shares(32, TILE_ROWS, 2.0 * 32 * 100 * 4 * 128 * 192) == [(0, 18), (18, 32)]
-    assert threads.shares(1, TILE_ROWS, 2.0 * 4 * 128 * 168) == [(0, 1)]
+    assert threads.shares(32, CUT_ROWS, 2.0 * 32 * 100 * 4 * 128 * 192) == [(0, 16), (16, 32)]
+    assert threads.shares(18, CUT_ROWS, 2.0 * 18 * 100 * 4 * 128 * 192) == [(0, 8), (8, 18)]
+    assert threads.shares(1, CUT_ROWS, 2.0 * 4 * 128 * 168) == [(0, 1)]
 
 
 # How rows are cut.
