@@ -122,8 +122,8 @@ def lstm_forward(
         mask: [B,T], True where the step is real; None when every step is. Masked inputs may hold
             anything, NaN included.
         h0, c0: [B,P] and [B,H], the initial state; None for zeros.
-        keep_cache: also return what ``lstm_backward`` and a trace need, 6 to 10·B·T·H numbers and x.
-            The cache holds x, the weights and dropout factors themselves: leave them unchanged
+        keep_cache: also return what ``lstm_backward`` and a trace need, 6 to 10·B·T·H numbers and
+            x. The cache holds x, the weights and dropout factors themselves: leave them unchanged
             until then. The states are copied.
         backend: who computes.
         lengths: [B], how many steps of each row are real, instead of a mask. ``go_backwards``
