@@ -21,10 +21,9 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
-from side_by_side import duration, medians, print_surroundings, surroundings
+from side_by_side import Case, duration, medians, print_surroundings, repeated, surroundings
 
 import lstm_ref as lr
 import lstm_ref.utils
@@ -33,18 +32,6 @@ from lstm_ref.training.bptt import BPTT, Learned, RecomputedBPTT, TruncatedBPTT
 
 SAMPLE = 0.02  # seconds that one sample lasts at least
 SEED = 21
-
-
-class Case(NamedTuple):
-    """Batch, time steps, features, units. The head has one output at every step."""
-
-    B: int
-    T: int
-    D: int
-    H: int
-
-    def __str__(self) -> str:
-        return f"{self.B}×{self.T}×{self.D}, H={self.H}"
 
 
 CASES = [Case(32, 1000, 8, 64), Case(32, 10_000, 8, 64)]
@@ -109,16 +96,6 @@ def _peak_memory(case: Case, lengths: list[int], name: str) -> int:
     tracemalloc.start()
     learn()
     return tracemalloc.get_traced_memory()[1]
-
-
-def repeated(learn: Callable[[], Learned]) -> Callable[[int], None]:
-    """The gradient so many times, one after the other."""
-
-    def several(count: int) -> None:
-        for _ in range(count):
-            learn()
-
-    return several
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -19,32 +19,22 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from side_by_side import duration, medians, present, print_surroundings, surroundings
+from side_by_side import (
+    Case,
+    duration,
+    medians,
+    present,
+    print_surroundings,
+    repeated,
+    surroundings,
+)
 
 import lstm_ref as lr
 
 SAMPLE = 0.02  # seconds that one sample lasts at least; the clock and the loop vanish beside it
 SEED = 20
-
-
-class Case(NamedTuple):
-    """Batch, time steps, features, units. The head has one output."""
-
-    B: int
-    T: int
-    D: int
-    H: int
-
-    def __str__(self) -> str:
-        return f"{self.B}×{self.T}×{self.D}, H={self.H}"
-
-    @property
-    def flops(self) -> int:
-        """Additions and multiplications of the matrix products; the gates are not counted."""
-        return 2 * self.B * self.T * (4 * self.H * (self.D + self.H) + self.H)
 
 
 CASES = [
@@ -191,16 +181,6 @@ def time_case(case: Case, names: list[str], repeats: int) -> dict[str, float]:
     runs = {name: CONTENDERS[name][1](p) for name in names}
     agree(case, {name: run() for name, run in runs.items()})
     return medians({name: repeated(run) for name, run in runs.items()}, repeats, SAMPLE)
-
-
-def repeated(run: Run) -> Callable[[int], None]:
-    """The forward pass so many times, one after the other."""
-
-    def several(count: int) -> None:
-        for _ in range(count):
-            run()
-
-    return several
 
 
 def main(argv: list[str] | None = None) -> int:

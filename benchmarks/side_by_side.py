@@ -7,9 +7,36 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lstm_ref as lr
+
+
+class Case(NamedTuple):
+    """Batch, time steps, features, units. The head has one output at every step."""
+
+    B: int
+    T: int
+    D: int
+    H: int
+
+    def __str__(self) -> str:
+        return f"{self.B}×{self.T}×{self.D}, H={self.H}"
+
+    @property
+    def flops(self) -> int:
+        """Additions and multiplications of the matrix products; the gates are not counted."""
+        return 2 * self.B * self.T * (4 * self.H * (self.D + self.H) + self.H)
+
+
+def repeated(run: Callable[[], Any]) -> Callable[[int], None]:
+    """What does ``run`` so many times, one after the other."""
+
+    def several(count: int) -> None:
+        for _ in range(count):
+            run()
+
+    return several
 
 
 def installed(package: str) -> str | None:
