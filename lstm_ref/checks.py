@@ -15,6 +15,12 @@ REAL_KINDS = "fiub"
 """NumPy's letters for floating-point numbers, integers (signed and not) and booleans."""
 
 
+def is_whole(value: Any, least: int) -> bool:
+    """Whether ``value`` is a whole number, of Python or NumPy, of at least ``least``."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and bool(value >= least)
+
+
 def real_numbers(value: Any, name: str) -> Array:
     """``value`` as a plain array of real numbers of whatever dtype it has.
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lstm_ref.checks import real_array
+from lstm_ref.checks import is_whole, real_array
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ModelFormatError, ShapeError, UnsupportedError
 from lstm_ref.layers import regularizers
@@ -169,8 +169,15 @@ class Layer:
         d_y: Array,
         d_state: Any,  # noqa: ARG002
         cache: Any,
+        for_x: bool = True,  # noqa: ARG002
     ) -> tuple[Array, Any, dict[str, Array]]:
         """`backward` for a piece: also takes the gradient on the state after it.
+
+        Args:
+            d_y, cache: see `backward`.
+            d_state: the gradient on the state after the piece; None for zeros.
+            for_x: False where nobody looks at the gradient on the input, so that it may be
+                anything: a layer may spare itself the work.
 
         Returns:
             The gradient on the input, that on the state before the piece, and those on the weights.
@@ -509,7 +516,7 @@ def positive(number: Any, kind: str, argument: str = "units") -> int:
     Raises:
         ValueError: not a positive whole number.
     """
-    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number <= 0:
+    if not is_whole(number, 1):
         raise ValueError(f"{kind}({argument}={number!r}): a positive whole number is needed")
     return int(number)
 

@@ -229,13 +229,17 @@ class Bidirectional(Composite):
         return self._join(*y), (end_f, end_b), cache
 
     def backward_to(
-        self, d_y: Any, d_state: tuple[RNNState, RNNState] | None, cache: Directions
+        self,
+        d_y: Any,
+        d_state: tuple[RNNState, RNNState] | None,
+        cache: Directions,
+        for_x: bool = True,
     ) -> tuple[Array, tuple[RNNState, RNNState], dict[str, Array]]:
         """See `RNN.backward_to`."""
         d_ends = (None, None) if d_state is None else d_state
         d_outputs = self.gradients_of_outputs(d_y, cache)
         (d_x, d_start_f, gradients), (d_x_b, d_start_b, gradients_b) = (
-            direction.backward_to(d_n, d_end, of_direction)
+            direction.backward_to(d_n, d_end, of_direction, for_x)
             for direction, d_n, d_end, of_direction in zip(
                 self.directions, d_outputs, d_ends, cache.caches, strict=True
             )

@@ -266,36 +266,35 @@ class RNN(Composite):
         return hs if self.return_sequences else y, end, caches if keep_cache else None
 
     def backward_to(
-        self, d_y: Array, d_state: RNNState | None, cache: list[LSTMCache]
+        self,
+        d_y: Array,
+        d_state: RNNState | None,
+        cache: list[LSTMCache],
+        for_x: bool = True,
     ) -> tuple[Array, RNNState, dict[str, Array]]:
-        """See `Layer.backward_to`.
-
-        Args:
-            d_y: the gradient on the output.
-            d_state: that on the state after the piece; None for zeros.
-            cache: of `forward_from`.
-        """
+        """See `Layer.backward_to`; the gradient on x is [B,0,D] where it was not asked for."""
         if d_state is None:
             d_state = RNNState([(None, None)] * len(cache))
-        d_hs, d_held = self._gradient_on_outputs(d_y, d_state.y, cache[-1])
+        d_hs, d_held = self.gradient_on_outputs(d_y, d_state.y, cache[-1])
         gradients: dict[str, Array] = {}
         d_cells: list[Pair] = []
         each = zip(self.named_cells.items(), d_state.cells, cache, strict=True)
         for (prefix, cell), (d_h, d_c), of_cell in reversed(list(each)):
-            found = lstm_backward(d_hs, d_h, d_c, of_cell)
+            found = lstm_backward(d_hs, d_h, d_c, of_cell, for_x or of_cell is not cache[0])
             gradients |= named_gradients(prefix, cell.named_gradients(found))
             d_cells.insert(0, (found.d_h0, found.d_c0))
             d_hs = found.d_x
         return d_hs, RNNState(d_cells, d_held), gradients
 
-    def _gradient_on_outputs(
+    def gradient_on_outputs(
         self, d_y: Array, d_last: Array | None, cache: LSTMCache
     ) -> tuple[Array, Array | None]:
         """The gradients on the outputs of all steps, [B,T,H], and on the output before them.
 
         Args:
             d_y: that on what the layer gave.
-            d_last: that on the last output, from the steps behind the piece that repeat it.
+            d_last: that on the last output, from the steps behind the piece that repeat it; None
+                for zeros.
             cache: of the highest cell.
         """
         d_hs = d_y

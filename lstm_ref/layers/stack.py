@@ -423,7 +423,7 @@ class Stack:
         return self.with_penalties(
             {
                 f"{back.layer.name}/{name}": gradient
-                for back in self.backward_pass(d_y, kept, from_logits)
+                for back in self.backward_pass(d_y, kept, from_logits, weights_alone=True)
                 for name, gradient in back.weights.items()
             }
         )
@@ -435,7 +435,7 @@ class Stack:
             for name, regularizer in layer.regularized().items():
                 of_weight = f"{layer.name}/{name}"
                 whole[of_weight] = whole[of_weight] + regularizer.gradient(layer.params[name])
-        return {name: whole[name] for name in self.trainable_params()}
+        return {name: whole[name] for name in self._trainable_names()}
 
     def backward_pass(
         self,
@@ -443,17 +443,24 @@ class Stack:
         kept: list[Kept],
         from_logits: bool = False,
         d_states: Sequence[Any] | None = None,
+        weights_alone: bool = False,
     ) -> Iterator[Backward]:
         """The way back, a layer at a time from the last to the first; arguments as above.
 
         Args:
             d_y: None for a piece that does not come to an output that counts.
             d_states: the gradients on the states that the pass ended with, None for zeros.
+            weights_alone: only as far as there are weights that are trained: the lowest layer that
+                has some is the last one, and the gradient on its input is not looked at.
         """
         layers = self.layers[: len(kept)]
         d_after = [None] * len(kept) if d_states is None else d_states[: len(kept)]
-        each = zip(layers, kept, d_after, strict=True)
-        for layer, (cache, y), d_state in reversed(list(each)):
+        lowest = 0
+        if weights_alone:
+            learning = (n for n, layer in enumerate(layers) if layer.trainable_names)
+            lowest = next(learning, len(layers))
+        each = list(enumerate(zip(layers, kept, d_after, strict=True)))
+        for n, (layer, (cache, y), d_state) in reversed(each[lowest:]):
             more = None if d_y is None else layer.activity_gradient(y)
             d_y = np.zeros_like(y) if d_y is None else d_y.astype(y.dtype, copy=False)
             if from_logits:  # of the last layer
@@ -465,7 +472,8 @@ class Stack:
                     of_layer = {n: g + gradients_more[n] for n, g in of_layer.items()}
             else:
                 d_y = d_y if more is None else d_y + more
-                d_x, d_before, of_layer = layer.backward_to(d_y, d_state, cache)
+                for_x = n > lowest or not weights_alone
+                d_x, d_before, of_layer = layer.backward_to(d_y, d_state, cache, for_x)
             yield Backward(layer, cache, d_y, d_x, of_layer, d_before)
             d_y, from_logits = d_x, False
 
@@ -480,12 +488,11 @@ class Stack:
 
     def trainable_params(self) -> dict[str, Array]:
         """The trainable weights by name."""
-        held = [(layer, layer.params) for layer in self.layers]
-        return {
-            f"{layer.name}/{name}": params[name]
-            for layer, params in held
-            for name in layer.trainable_names
-        }
+        named = self.named_weights()
+        return {name: named[name] for name in self._trainable_names()}
+
+    def _trainable_names(self) -> list[str]:
+        return [f"{layer.name}/{name}" for layer in self.layers for name in layer.trainable_names]
 
     def assign_params(self, weights: Mapping[str, Array]) -> None:
         """Replace weights by name."""

@@ -292,8 +292,9 @@ def test_the_gradient_on_the_input(rng, first, monkeypatch):
 
     def wrong(self, *arguments):
         d_x, d_state, gradients = right(self, *arguments)
-        d_x = d_x.copy()
-        d_x[1, 1, 0] += 1e-3
+        if d_x.size:  # left out where the weights alone are asked for
+            d_x = d_x.copy()
+            d_x[1, 1, 0] += 1e-3
         return d_x, d_state, gradients
 
     monkeypatch.setattr(type(model.layers[0]), "backward_to", wrong)
