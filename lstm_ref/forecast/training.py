@@ -119,8 +119,15 @@ def train(
                 verbose=0,
             )
         except NonFiniteError as error:
-            raise ValueError(
-                f"training diverged in epoch {epoch + 1}: use a smaller learning rate, a shorter "
-                f"window, or activation tanh instead of relu. Where it began: {error}"
-            ) from error
-        yield history.history["loss"][-1]
+            raise ValueError(f"{_diverged(epoch)}. Where it began: {error}") from error
+        loss = history.history["loss"][-1]
+        if not np.isfinite(loss):
+            raise ValueError(f"{_diverged(epoch)}. The loss is {loss}")
+        yield loss
+
+
+def _diverged(epoch: int) -> str:
+    return (
+        f"training diverged in epoch {epoch + 1}: use a smaller learning rate, a shorter window, "
+        "or activation tanh instead of relu"
+    )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lstm_ref.conventions import Array
+from lstm_ref.training.numbers import whole_number
 
 DEFAULT_BATCH_SIZE = 32
 """Keras' batch size where none is given."""
@@ -85,16 +86,3 @@ def checked_batch_size(batch_size: Any) -> int:
         ValueError: not a positive whole number.
     """
     return DEFAULT_BATCH_SIZE if batch_size is None else whole_number(batch_size, "batch_size")
-
-
-def whole_number(value: Any, argument: str, least: int = 1) -> int:
-    """The value of an argument that counts something, as an int.
-
-    Raises:
-        ValueError: not a whole number of at least ``least``.
-    """
-    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not number or value < least:
-        kind = "positive whole number" if least else "whole number, 0 or more,"
-        raise ValueError(f"{argument}={value!r}: a {kind} is needed")
-    return int(value)

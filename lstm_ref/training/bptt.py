@@ -1,7 +1,7 @@
 """Backpropagation through time for long sequences, which takes less memory.
 
-The gradient of a batch needs what every layer computed at every time step: for an LSTM more than
-10·H numbers a step. The strategies here walk through the sequences in pieces, and keep that of one
+The gradient of a batch needs what every layer computed at every time step: for an LSTM 6·H numbers
+a step and more. The strategies here walk through the sequences in pieces, and keep that of one
 piece at a time. What grows with T is then x, the target, the predictions and their mask alone.
 
 `TruncatedBPTT` (Williams and Peng, 1990; Sutskever's thesis, 2013, section 2.8.6) lets no gradient
@@ -22,9 +22,10 @@ from lstm_ref.errors import UnsupportedError
 from lstm_ref.layers.pieces import check_pieces, mask_of_prediction, reading_pieces
 from lstm_ref.layers.rnn import ends_sequences
 from lstm_ref.layers.stack import Pass, Stack
-from lstm_ref.training.batches import Batch, whole_number
+from lstm_ref.training.batches import Batch
 from lstm_ref.training.losses.base import Loss
-from lstm_ref.training.reading import readable
+from lstm_ref.training.numbers import whole_number
+from lstm_ref.training.reading import reading
 
 
 class Learned(NamedTuple):
@@ -222,10 +223,10 @@ class Walk:
         self._penalty += forward.penalty
         if self.judged_once and n < self.last:
             return
-        reading, of = readable(forward, self.loss)
+        judge, of, _ = reading(forward, self.loss)
         y, weight = self._judged_by(n)
         divisor = None if self.judged_once else 1.0
-        self._sum += reading.value(y, of, weight, forward.mask, divisor)
+        self._sum += judge.value(y, of, weight, forward.mask, divisor)
         if self.judged_once:
             self._y, self._mask = forward.y, forward.mask
             return
@@ -253,14 +254,13 @@ class Walk:
             Those on the states that it began from.
         """
         d: Array | None = None
-        reads_logits = False
+        from_logits = False
         if n == self.last or not self.judged_once:
-            reading, of = readable(forward, self.loss)
+            judge, of, from_logits = reading(forward, self.loss)
             y, weight = self._judged_by(n)
-            d = reading.gradient(y, of, weight, forward.mask, self._divisor)
-            reads_logits = of is not forward.y
+            d = judge.gradient(y, of, weight, forward.mask, self._divisor)
         d_before: list[Any] = []
-        for back in self.model.backward_pass(d, forward.kept, reads_logits, d_states):
+        for back in self.model.backward_pass(d, forward.kept, from_logits, d_states):
             d_before.insert(0, back.d_state)
             for name, gradient in back.weights.items():
                 whole = f"{back.layer.name}/{name}"

@@ -84,7 +84,6 @@ class IteratorFeed(Feed):
 
     def __init__(self, batches: Iterable[Any], read: Read) -> None:
         self.batches, self.read = batches, read
-        self.once = isinstance(batches, Iterator)
 
     def one_pass(self, order: np.random.Generator | None, first: int = 0) -> Iterator[Batch]:  # noqa: ARG002
         """See `Feed`. The order is the iterator's own, and so is where it begins."""
@@ -101,7 +100,9 @@ class Epochs:
     Args:
         feed: where the batches come from.
         steps_per_epoch: None for all of them.
-        seed: a new order is drawn for every pass; None leaves the order as it is.
+
+    Attributes:
+        seed: a new order is drawn for every pass; None, at first, leaves the order as it is.
     """
 
     def __init__(self, feed: Feed, steps_per_epoch: int | None = None) -> None:

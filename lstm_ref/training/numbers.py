@@ -1,9 +1,11 @@
-"""The check of an argument that must be a number."""
+"""The checks of arguments that must be numbers."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from lstm_ref.checks import is_whole
 
 
 def number(
@@ -38,6 +40,18 @@ def whole(value: Any, owner: object, argument: str, least: int, need: str) -> in
     Raises:
         ValueError: it is something else.
     """
-    if not isinstance(value, int | np.integer):
+    if not is_whole(value, least):
         raise ValueError(f"{type(owner).__name__}({argument}={value!r}): {need}")
-    return int(number(value, owner, argument, lambda n: n >= least, need))
+    return int(value)
+
+
+def whole_number(value: Any, argument: str, least: int = 1) -> int:
+    """The value of an argument of a method that counts something, as an int.
+
+    Raises:
+        ValueError: not a whole number of at least ``least``.
+    """
+    if not is_whole(value, least):
+        kind = "positive whole number" if least else "whole number, 0 or more,"
+        raise ValueError(f"{argument}={value!r}: a {kind} is needed")
+    return int(value)

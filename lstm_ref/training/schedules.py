@@ -76,16 +76,44 @@ class _Decay(LearningRateSchedule):
         return as_tensor(self.initial_learning_rate)
 
 
-class ExponentialDecay(_Decay):
+class _RateDecay(_Decay):
+    """What the two share that take a rate for every so many steps."""
+
+    arguments: ClassVar[tuple[str, ...]] = (
+        "initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool,
+        name: str,
+    ) -> None:
+        super().__init__(initial_learning_rate, name)
+        self.decay_steps = self.positive(decay_steps, "decay_steps")
+        self.decay_rate = number(decay_rate, self, "decay_rate")
+        self.staircase = bool(staircase)
+
+    def __call__(self, step: Step) -> Any:
+        """See the class."""
+        η0 = self.η0
+        s, steps, rate = cast(η0, step, self.decay_steps, self.decay_rate)
+        p = s / steps
+        return self.after(np.floor(p) if self.staircase else p, η0, rate)
+
+    def after(self, p: Any, η0: Rate, rate: Any) -> Any:
+        """The learning rate after p times `decay_steps`."""
+        raise NotImplementedError
+
+
+class ExponentialDecay(_RateDecay):
     """``η₀ · decay_rate^(s / decay_steps)``; with `staircase`, the power is a whole number.
 
     Raises:
         ValueError: an argument that is no number, or `decay_steps` not above 0.
     """
-
-    arguments: ClassVar[tuple[str, ...]] = (
-        "initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -95,31 +123,19 @@ class ExponentialDecay(_Decay):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ) -> None:
-        super().__init__(initial_learning_rate, name)
-        self.decay_steps = self.positive(decay_steps, "decay_steps")
-        self.decay_rate = number(decay_rate, self, "decay_rate")
-        self.staircase = bool(staircase)
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
-    def __call__(self, step: Step) -> Any:
+    def after(self, p: Any, η0: Rate, rate: Any) -> Any:
         """See the class."""
-        η0 = self.η0
-        s, steps, rate = cast(η0, step, self.decay_steps, self.decay_rate)
-        p = s / steps
-        if self.staircase:
-            p = np.floor(p)
         return η0 * rate**p
 
 
-class InverseTimeDecay(_Decay):
+class InverseTimeDecay(_RateDecay):
     """``η₀ / (1 + decay_rate · s / decay_steps)``; with `staircase`, the quotient is whole.
 
     Raises:
         ValueError: an argument that is no number, or `decay_steps` not above 0.
     """
-
-    arguments: ClassVar[tuple[str, ...]] = (
-        "initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -129,18 +145,10 @@ class InverseTimeDecay(_Decay):
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ) -> None:
-        super().__init__(initial_learning_rate, name)
-        self.decay_steps = self.positive(decay_steps, "decay_steps")
-        self.decay_rate = number(decay_rate, self, "decay_rate")
-        self.staircase = bool(staircase)
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
-    def __call__(self, step: Step) -> Any:
+    def after(self, p: Any, η0: Rate, rate: Any) -> Any:
         """See the class."""
-        η0 = self.η0
-        s, steps, rate = cast(η0, step, self.decay_steps, self.decay_rate)
-        p = s / steps
-        if self.staircase:
-            p = np.floor(p)
         return η0 / (1 + rate * p)
 
 

@@ -22,7 +22,7 @@ from lstm_ref.spec.lstm import before_each_step
 from lstm_ref.spec.parameters import LSTMCache
 from lstm_ref.training.batches import Batch
 from lstm_ref.training.losses import Loss
-from lstm_ref.training.reading import readable
+from lstm_ref.training.reading import reading
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,9 @@ def way_back(model: Any, batch: Batch, loss: Loss, forward: Pass) -> Iterator[Ba
         batch, loss: whose gradient it is.
         forward: with what was kept of it.
     """
-    reading, y = readable(forward, loss)
-    d_y = reading.gradient(batch.y, y, batch.weight, forward.mask)
-    back: Iterator[Backward] = model.backward_pass(
-        d_y, forward.kept, from_logits=y is not forward.y
-    )
+    judge, of, from_logits = reading(forward, loss)
+    d = judge.gradient(batch.y, of, batch.weight, forward.mask)
+    back: Iterator[Backward] = model.backward_pass(d, forward.kept, from_logits)
     return back
 
 
@@ -104,7 +102,7 @@ def _cells(layer: Layer, d_y: Any, cache: Any) -> Iterator[tuple[CellRun, Any]]:
     match layer:
         case RNN():
             several = len(layer.cells) > 1
-            d_hs = None if d_y is None else _on_every_step(layer, d_y, cache[-1])
+            d_hs = None if d_y is None else layer.gradient_on_outputs(d_y, None, cache[-1])[0]
             for cell, of_cell in zip(reversed(layer.cells), reversed(cache), strict=True):
                 name = cell.name if several else None
                 yield CellRun(None, name, layer.go_backwards, of_cell), d_hs
@@ -118,15 +116,6 @@ def _cells(layer: Layer, d_y: Any, cache: Any) -> Iterator[tuple[CellRun, Any]]:
         case TimeDistributed():  # which gives its layer B·T rows
             rows = None if d_y is None else d_y.reshape(-1, *d_y.shape[2:])
             yield from _cells(layer.layer, rows, cache[1])
-
-
-def _on_every_step(layer: RNN, d_y: Array, cache: LSTMCache) -> Array:
-    """The gradient on all outputs, [B,T,P], from that on those the layer gives."""
-    if layer.return_sequences:
-        return d_y
-    d_hs = np.zeros_like(cache.h)
-    d_hs[:, -1:] = d_y[:, None]
-    return d_hs
 
 
 def state_gradients(d_hs: Array, cache: LSTMCache) -> StateGradients:

@@ -14,23 +14,17 @@ from lstm_ref.conventions import Array
 from lstm_ref.errors import ModelFormatError, NonFiniteError, UnsupportedError
 from lstm_ref.layers.base import Layer
 from lstm_ref.layers.session import fresh_seed
-from lstm_ref.training import losses, optimizers
-from lstm_ref.training.batches import Batch, whole_number
+from lstm_ref.training import losses, optimizers, sources
+from lstm_ref.training.batches import Batch
 from lstm_ref.training.bptt import Learned
 from lstm_ref.training.callbacks import CallbackList, History, TerminateOnNaN
 from lstm_ref.training.diagnosis import all_finite, find_bad_update, find_non_finite
-from lstm_ref.training.evaluator import (
-    NO_BATCH,
-    Evaluator,
-    gives_batches,
-    split,
-    unpacked,
-    values,
-)
+from lstm_ref.training.evaluator import Evaluator, values
 from lstm_ref.training.feeds import ArrayFeed, Epochs, Feed
+from lstm_ref.training.numbers import whole_number
 from lstm_ref.training.optimizers.state import Step
 from lstm_ref.training.progress import Progress, Verbose, say, verbosity
-from lstm_ref.training.reading import readable
+from lstm_ref.training.reading import reading
 from lstm_ref.training.targets import PADDING_ADVICE, looks_padded
 
 
@@ -134,9 +128,13 @@ class Trainer(Evaluator):
             raise UnsupportedError(f"fit(shuffle={shuffle!r}) is not supported: True or False is")
         held_out, first = validation_data, 0
         if held_out is None and validation_split:
-            (x, y, sample_weight), held_out, first = split(x, y, sample_weight, validation_split)
-        feed = self.feed(
-            "fit", x, y, sample_weight, batch_size, class_weight=class_weight, steps=steps_per_epoch
+            (x, y, sample_weight), held_out, first = sources.split(
+                x, y, sample_weight, validation_split
+            )
+        feed = sources.feed(
+            *(self, "fit", x, y, sample_weight, batch_size),
+            class_weight=class_weight,
+            steps=steps_per_epoch,
         )
         validation = None
         if held_out is not None:
@@ -186,12 +184,13 @@ class Trainer(Evaluator):
         self, held_out: Any, batch_size: int | None, steps: int | None, first: int
     ) -> Epochs:
         """The batches of ``validation_data``; ``first`` is the number of its first row."""
-        if gives_batches(held_out):
+        if sources.gives_batches(held_out):
             x, y, weight, rows = held_out, None, None, None
         else:
-            x, y, weight = unpacked(held_out, "validation_data")
-            rows = None if gives_batches(x) else batch_size
-        feed = self.feed("fit(validation_data)", x, y, weight, rows, steps=steps, first=first)
+            x, y, weight = sources.unpacked(held_out, "validation_data")
+            rows = None if sources.gives_batches(x) else batch_size
+        method = "fit(validation_data)"
+        feed = sources.feed(self, method, x, y, weight, rows, steps=steps, first=first)
         return Epochs(feed, steps)
 
     def _validated(
@@ -200,7 +199,7 @@ class Trainer(Evaluator):
         """The loss and metrics on the validation data under their names in the logs."""
         judged = self.judge_all(validation, loss, 0, calls)
         if judged is None:
-            warnings.warn(f"validation_data: {NO_BATCH}", stacklevel=3)
+            warnings.warn(f"validation_data: {sources.NO_BATCH}", stacklevel=3)
         return {f"val_{name}": value for name, value in (judged or {}).items()}
 
     def _learn_from(
@@ -218,12 +217,7 @@ class Trainer(Evaluator):
             seen = True
             calls.on_train_batch_begin(number)
             self.train_step(batch, optimizer, loss, refuse_nan=not stops_itself)
-            if progress.shows_batches or calls.on_train_batch_end.called:
-                logs = self.report.result()
-                calls.on_train_batch_end(number, logs)
-                progress.advance(logs)
-            else:
-                progress.advance()
+            self.batch_ended(number, calls.on_train_batch_end, progress)
             if self.stop_training:
                 break
         return seen
@@ -296,9 +290,9 @@ class Trainer(Evaluator):
             return self.bptt.learn(self, batch, loss)
         forward = self.run_piece(batch.x, None, training=True, keep_cache=True, link=loss.link)
         value, y, mask = self.judged(batch, forward, loss)
-        reading, of = readable(forward, loss)
-        d = reading.gradient(batch.y, of, batch.weight, mask)
-        gradients = self.backpropagate(d, forward.kept, from_logits=of is not y)
+        judge, of, from_logits = reading(forward, loss)
+        d = judge.gradient(batch.y, of, batch.weight, mask)
+        gradients = self.backpropagate(d, forward.kept, from_logits)
         return Learned(value, y, mask, gradients, forward.states, forward)
 
     def loss_and_gradients(

@@ -9,8 +9,8 @@ import pytest
 
 from lstm_ref.errors import ShapeError
 from lstm_ref.training.batches import Data, checked_batch_size, steps_for
-from lstm_ref.training.evaluator import split
 from lstm_ref.training.progress import Progress, verbosity
+from lstm_ref.training.sources import split
 
 
 def rows(n, weighted=False):

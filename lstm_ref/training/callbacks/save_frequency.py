@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lstm_ref.training.batches import whole_number
+from lstm_ref.training.numbers import whole_number
 
 
 class SaveFrequency:

@@ -24,7 +24,7 @@ from lstm_ref.training.diagnosis.origin import Origin
 from lstm_ref.training.diagnosis.search import Group, Spot, all_finite, first_of_each_row
 from lstm_ref.training.losses import Loss
 from lstm_ref.training.losses.base import both
-from lstm_ref.training.reading import readable
+from lstm_ref.training.reading import reading
 from lstm_ref.training.targets import MISSING_LABEL
 from lstm_ref.training.through_time import cell_runs
 
@@ -54,11 +54,11 @@ def find_non_finite(model: Any, batch: Batch, loss: Loss, forward: Pass | None =
     symptom = f"the loss is {value:.3g}"
     if (weight := _weight(model, symptom)) is not None:
         return weight
-    reading, y = readable(walk.forward, loss)
+    judge, y, _ = reading(walk.forward, loss)
     mask = both(walk.forward.mask, loss.measure.counted(batch.y))
     if len(rows := _rows(y, mask)) and (found := walk.first(rows)) is not None:
         return origin_of(found, symptom, batch)
-    if (found_there := _in_loss(model, batch, reading, y, mask, symptom)) is not None:
+    if (found_there := _in_loss(model, batch, judge, y, mask, symptom)) is not None:
         return found_there
     for layer, penalty in walk.penalties.items():
         if not math.isfinite(penalty):

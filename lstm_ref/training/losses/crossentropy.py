@@ -296,7 +296,29 @@ class Crossentropy(Loss):
         }
 
 
-class BinaryCrossentropy(Crossentropy):
+class SmoothedCrossentropy(Crossentropy):
+    """The part common to the two whose targets may be smoothed; the arguments are theirs."""
+
+    error: type[BinaryError] | type[CategoricalError]
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        need = "a number from 0 to 1 is needed"
+        smoothing = number(label_smoothing, self, "label_smoothing", lambda s: 0 <= s <= 1, need)
+        self.label_smoothing = float(smoothing)
+        measure = self.error(bool(from_logits), self.label_smoothing)
+        options = {"label_smoothing": self.label_smoothing}
+        super().__init__(measure, axis, reduction, name, dtype, **options)
+
+
+class BinaryCrossentropy(SmoothedCrossentropy):
     """For outputs that are a yes or no each, behind a sigmoid: Keras' ``"binary_crossentropy"``.
 
     Args:
@@ -306,22 +328,10 @@ class BinaryCrossentropy(Crossentropy):
         reduction, name: see `Loss`.
     """
 
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        self.label_smoothing = _smoothing(label_smoothing, self)
-        measure = BinaryError(bool(from_logits), self.label_smoothing)
-        options = {"label_smoothing": self.label_smoothing}
-        super().__init__(measure, axis, reduction, name, dtype, **options)
+    error = BinaryError
 
 
-class CategoricalCrossentropy(Crossentropy):
+class CategoricalCrossentropy(SmoothedCrossentropy):
     """For one of K classes, behind a softmax, with one column a class in the target.
 
     Args:
@@ -331,19 +341,7 @@ class CategoricalCrossentropy(Crossentropy):
         reduction, name: see `Loss`.
     """
 
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        self.label_smoothing = _smoothing(label_smoothing, self)
-        measure = CategoricalError(bool(from_logits), self.label_smoothing)
-        options = {"label_smoothing": self.label_smoothing}
-        super().__init__(measure, axis, reduction, name, dtype, **options)
+    error = CategoricalError
 
 
 class SparseCategoricalCrossentropy(Crossentropy):
@@ -380,11 +378,6 @@ class SparseCategoricalCrossentropy(Crossentropy):
                 "must be whole: mask the steps instead, or give them the sample_weight 0"
             )
         return super().divisor(shape, mask)
-
-
-def _smoothing(value: Any, owner: Loss) -> float:
-    need = "a number from 0 to 1 is needed"
-    return float(number(value, owner, "label_smoothing", lambda s: 0 <= s <= 1, need))
 
 
 def binary_crossentropy(
