@@ -7,6 +7,7 @@ opened when first needed. All shapes and dtypes are checked here, once.
 ``"numpy"``. The environment variable ``LSTM_REF_BACKEND`` says what ``"auto"`` means.
 """
 
+import math
 import os
 from dataclasses import replace
 from functools import cache
@@ -96,6 +97,15 @@ def twins(backend: str, module: str) -> Any:
     return import_module(f"lstm_ref.spec.{module}")
 
 
+def behind_the_door(module: str, dtype: np.dtype[Any]) -> Any:
+    """A module of the core as ``"auto"`` chooses it, for who has checked everything already.
+
+    Its functions take what the doors below make of their arguments: arrays of one dtype that fit
+    each other, and canonical activations.
+    """
+    return twins(resolve("auto", dtype), module)
+
+
 @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
 def lstm_forward(
     x: Any,
@@ -149,7 +159,7 @@ def lstm_forward(
         )
     params = plain(params)
     lstm_weights(params)
-    D, H, P = params.features, params.units, params.outputs
+    D, P = params.features, params.outputs
     dtype = params.kernel.dtype
     config = plain_config(config)
     x = sequence_batch(x, dtype, D)
@@ -159,13 +169,7 @@ def lstm_forward(
             raise ValueError("lstm_forward takes a mask or lengths, and both came")
         mask = lengths_mask(lengths, B, T)
     mask = None if mask is None else step_mask(mask, B, T)
-    h0, c0 = (
-        None if s is None else shaped(real_array(s, name, dtype), shape, name, axes)
-        for s, name, shape, axes in (
-            (h0, "h0", (B, P), width_of_h(params)),
-            (c0, "c0", (B, H), "(batch, units)"),
-        )
-    )
+    h0, c0 = initial_states(h0, c0, B, params)
     if keep_cache:
         h0, c0 = (None if s is None else s.copy() for s in (h0, c0))
     if dropout is not None:
@@ -335,7 +339,23 @@ def log_softmax_backward(d_a: Array, a: Array, backend: Backend = "auto") -> Arr
 
 def rows(array: Array) -> int:
     """How many vectors lie along the last axis of ``array``."""
-    return int(np.prod(array.shape[:-1]))
+    return math.prod(array.shape[:-1])
+
+
+def initial_states(
+    h0: Any, c0: Any, B: int, params: LSTMParams
+) -> tuple[Array | None, Array | None]:
+    """h0[B,P] and c0[B,H] as arrays of the weights' dtype; None stays None.
+
+    Raises:
+        ShapeError, DTypeError: as ``lstm_forward``.
+    """
+    dtype = params.kernel.dtype
+    if h0 is not None:
+        h0 = shaped(real_array(h0, "h0", dtype), (B, params.outputs), "h0", width_of_h(params))
+    if c0 is not None:
+        c0 = shaped(real_array(c0, "c0", dtype), (B, params.units), "c0", "(batch, units)")
+    return h0, c0
 
 
 def width_of_h(params: LSTMParams) -> str:

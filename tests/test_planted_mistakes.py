@@ -326,8 +326,8 @@ MISTAKES = [
         "d_z[n] if abs(z[n]) < bound else real(d_z[n], 0.0)", "d_z[n]", twins({"clip": 0.4}),
     ),
     Mistake(
-        "kernel: dropout forgotten on the way back", LOOPS, "work[state + u] *= r[u]",
-        "work[state + u] *= r[u] / r[u]", twins({"dropout": "all gates"}),
+        "kernel: dropout forgotten on the way back", LOOPS, "product[row + u] *= r[u]",
+        "product[row + u] *= r[u] / r[u]", twins({"dropout": "all gates"}),
     ),
     Mistake(
         "kernel: no gradient through the peephole of o", LOOPS,
@@ -389,11 +389,17 @@ def plant(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
     source = (PACKAGE / mistake.file).read_text("utf-8")
     assert source.count(mistake.right) == 1, "the line to spoil must stand there once"
     name = "lstm_ref." + mistake.file.removesuffix(".py").replace("/", ".")
-    spoilt = ModuleType(name)
-    exec(compile(source.replace(mistake.right, mistake.wrong), name, "exec"), spoilt.__dict__)
+    spoilt = module_of(name, source.replace(mistake.right, mistake.wrong))
     if mistake.file.startswith("kernels/loops/"):
         monkeypatch.setitem(sys.modules, name, spoilt)
         compile_anew(name.rpartition(".")[2], monkeypatch)
+        if mistake.file == "kernels/loops/packing.py":
+            for user in ("product", "lstm"):  # which pack by themselves, too
+                place = PACKAGE / "kernels" / "loops" / f"{user}.py"
+                of_user = f"lstm_ref.kernels.loops.{user}"
+                rebuilt = module_of(of_user, place.read_text("utf-8"))
+                monkeypatch.setitem(sys.modules, of_user, rebuilt)
+                compile_anew(user, monkeypatch)
         return
     originals = dict(vars(sys.modules[name]))
     places = [module for place, module in sys.modules.items() if place.startswith("lstm_ref.spec.")]
@@ -403,13 +409,20 @@ def plant(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setattr(module, function, wrong)
 
 
+def module_of(name: str, source: str) -> ModuleType:
+    """A module of that name, made from this source and from what it imports now."""
+    module = ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    return module
+
+
 def compile_anew(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernels of a module of loops, compiled from what stands in its place now."""
     float64 = np.dtype("float64")
     for kernel in (name for name, home in runtime.KERNELS.items() if home == module):
         code, address = runtime.compile_kernel(kernel, float64)
         function = runtime.c_function(address)
-        compiled = runtime.Kernel(kernel, float64, code.parameters, function)
+        compiled = runtime.Kernel(kernel, float64, code.parameters, code.buffers, function)
         monkeypatch.setitem(runtime._loaded, (kernel, float64), compiled)
 
 

@@ -179,6 +179,12 @@ def lstm_backward(
     if factors is not None:
         factors = padded_to(factors, P_wide)
 
+    blocks = shares(B, CUT_ROWS, work(B, T, 0, params))
+    packed = len(blocks) > 1  # beforehand: then all of them read the same panels
+    U_T = params.recurrent_kernel.T
+    panels = column_panels(U_T, of_U) if packed else memory.empty((len(U_T), P_wide), dtype)
+    scratch_row = padded(P_wide + padded(H, of_R * L) + H + P, L)
+
     carried_h, carried_c = (memory.empty((B, n), dtype) for n in (P_wide, H))
     put(d_h, carried_h)
     put(d_c, carried_c)
@@ -187,10 +193,11 @@ def lstm_backward(
     time_first = (1, 0, 2)
 
     runtime.kernel("lstm_backward", dtype).over_rows(
-        shares(B, CUT_ROWS, work(B, T, 0, params)),
+        blocks,
         d_hs=memory.zeros((B, T, P), dtype) if d_hs is None else np.ascontiguousarray(d_hs),
         mask=given(mask),
-        panels=column_panels(params.recurrent_kernel.T, of_U),
+        recurrent_kernel=given(params.recurrent_kernel),
+        panels=panels,
         peepholes=given(params.peephole),
         projection=NOTHING if R is None else column_panels(R.T, of_R),
         factors=given(factors),
@@ -199,17 +206,16 @@ def lstm_backward(
         c=cache.cells,
         d_h=carried_h,
         d_c=carried_c,
-        d_y=np.zeros((B, P), dtype),
         d_z=d_z,
         d_h_all=given(d_h_all),
-        d_q=np.empty((B, padded(H, of_R * L)), dtype),
-        a=np.empty((B, H), dtype),
-        work=np.empty((B, P_wide), dtype),
+        scratch=memory.empty((B, scratch_row), dtype),
         B=B,
         T=T,
         H=H,
         P=P,
         panel_vectors=of_U,
+        packed=int(packed),
+        scratch_row=scratch_row,
         copies=copies,
         projection_vectors=of_R,
         **options(params, config, mask, factors, dtype),
@@ -293,7 +299,7 @@ def options(
     mask: Array | None,
     factors: Array | None,
     dtype: np.dtype[Any],
-) -> dict[str, Array | int]:
+) -> dict[str, Any]:
     """The config, and which of the buffers are read, as the loops take them."""
     return {
         **config_options(config, dtype),
@@ -305,7 +311,7 @@ def options(
 
 
 @lru_cache(maxsize=256)
-def config_options(config: LSTMConfig, dtype: np.dtype[Any]) -> dict[str, Array | int]:
+def config_options(config: LSTMConfig, dtype: np.dtype[Any]) -> dict[str, Any]:
     """The config alone, as the loops take it."""
     σ, φ, φ_h = config.recurrent_activation, config.activation, config.activation_of_output
     κ = np.array([config.clip or 0], dtype)
@@ -343,7 +349,7 @@ def padded_to(array: Array, width: int) -> Array:
     return whole
 
 
-def given(buffer: Array | None) -> Array | int:
+def given(buffer: Array | None) -> Array:
     """A buffer, contiguous, or what stands for none; a bool mask as bytes."""
     if buffer is None:
         return NOTHING

@@ -101,7 +101,7 @@ def aligned_bytes(size: int) -> Array:
 
 def address(array: Array) -> int:
     """Where the numbers of an array begin."""
-    if array.size and array.flags.writeable:
+    if array.flags.writeable and array.size:
         numbers: Any = array
         return ctypes.addressof(ctypes.c_char.from_buffer(numbers))  # a third of the time
     return array.ctypes.data

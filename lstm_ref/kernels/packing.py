@@ -15,8 +15,8 @@ from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.geometry import NARROW_COST, NARROW_ROWS, PANEL_VECTORS, VECTOR_BYTES
 from lstm_ref.spec.parameters import FixedLSTMParams, LSTMParams
 
-NOTHING = 0
-"""Stands for a buffer that is not read: no address."""
+NOTHING = np.zeros(1, np.uint8)
+"""Stands for a buffer that is not read."""
 
 
 def lanes(array: Array) -> int:
@@ -63,8 +63,7 @@ def pack(
 ) -> None:
     """Lay the parts of a matrix out; ``strides`` are those of its rows and its columns."""
     row, column = strides
-    buffers: list[Array | int] = [*parts, NOTHING, NOTHING]
-    top, middle, bottom = buffers[:3]
+    top, middle, bottom = [*parts, NOTHING, NOTHING][:3]
     rows = [part.size // (groups * columns) if columns else 0 for part in parts]
     in_top, in_middle, in_bottom = [*rows, 0, 0][:3]
     runtime.kernel("pack_panels", panels.dtype)(

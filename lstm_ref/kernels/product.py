@@ -16,20 +16,33 @@ def product(A: Array, B: Array, start: Array | None = None) -> Array:
     """
     M, a_row = A.shape
     K, N = B.shape
+    dtype = A.dtype
     vectors = panel_vectors(N, lanes(A), M)
-    P = column_panels(B, vectors)
-    panels, _, width = P.shape
-    C = memory.empty((M, panels * width), A.dtype)
-    first = np.zeros(panels * width, A.dtype)
-    if start is not None:
-        first[:N] = start
-    C[...] = first
-    runtime.kernel("add_product", A.dtype).over_rows(
-        shares(M, TILE_ROWS, 2.0 * M * K * N),
-        C=C, A=np.ascontiguousarray(A), P=P, K=K, panels=panels, vectors=vectors,
-        c_row=panels * width, a_row=a_row, a_k=1, p_row=width, p_panel=K * width,
-    )  # fmt: skip
-    return C if C.shape[1] == N else np.ascontiguousarray(C[:, :N])
+    width = padded(N, vectors * lanes(A))
+    C = memory.empty((M, width), dtype)
+    blocks = shares(M, TILE_ROWS, 2.0 * M * K * N)
+    packed = len(blocks) > 1  # beforehand: then all of them read the same panels
+    P = column_panels(B, vectors) if packed else memory.empty((K, width), dtype)
+    if B.flags.f_contiguous:  # the transpose of what is laid out row by row
+        B, strides = B.T, (1, K)
+    else:
+        B, strides = np.ascontiguousarray(B), (N, 1)
+    runtime.kernel("multiply", dtype).over_rows(
+        blocks,
+        C=C,
+        A=np.ascontiguousarray(A),
+        B=B,
+        P=P,
+        start=np.zeros(N, dtype) if start is None else np.ascontiguousarray(start),
+        K=K,
+        N=N,
+        b_row=strides[0],
+        b_column=strides[1],
+        vectors=vectors,
+        a_row=a_row,
+        packed=int(packed),
+    )
+    return C if width == N else np.ascontiguousarray(C[:, :N])
 
 
 def pad_columns(array: Array) -> tuple[Array, int]:

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -46,6 +46,7 @@ KERNELS = {
     "lstm_forward": "lstm",
     "lstm_backward": "lstm",
     "add_product": "product",
+    "multiply": "product",
     "pack_panels": "packing",
     "activate": "activations",
     "scale_by_derivative": "activations",
@@ -69,19 +70,22 @@ class ObjectCode:
 
     Attributes:
         symbol: the function to call in it.
-        parameters: its parameters, in order.
+        parameters: its parameters, in the order of the block; see `block_order`.
+        buffers: how many are buffers.
         externals: what the code refers to outside itself, and needs when it is loaded.
         code: the object file.
     """
 
     symbol: str
     parameters: tuple[str, ...]
+    buffers: int
     externals: tuple[str, ...]
     code: bytes
 
     def to_bytes(self) -> bytes:
         """Digest, length of the header, header, code."""
-        header = json.dumps([self.symbol, self.parameters, self.externals]).encode()
+        fields = [self.symbol, self.parameters, self.buffers, self.externals]
+        header = json.dumps(fields).encode()
         body = len(header).to_bytes(4, "little") + header + self.code
         return hashlib.sha256(body).digest() + body
 
@@ -92,8 +96,16 @@ class ObjectCode:
         if hashlib.sha256(body).digest() != digest:
             return None
         end = 4 + int.from_bytes(body[:4], "little")
-        symbol, parameters, externals = json.loads(body[4:end])
-        return ObjectCode(symbol, tuple(parameters), tuple(externals), body[end:])
+        symbol, parameters, buffers, externals = json.loads(body[4:end])
+        return ObjectCode(symbol, tuple(parameters), buffers, tuple(externals), body[end:])
+
+
+dtype_of = attrgetter("dtype")
+is_writeable = attrgetter("flags.writeable")
+is_contiguous = attrgetter("flags.c_contiguous")
+number_at: Any = ctypes.c_char.from_buffer
+"""The first number of an array that is contiguous, may be written into, and is not empty."""
+number_at = ctypes.c_char.from_buffer
 
 
 class Kernel:
@@ -104,63 +116,82 @@ class Kernel:
     """
 
     def __init__(
-        self, name: str, dtype: np.dtype[Any], parameters: tuple[str, ...], function: Any
+        self,
+        name: str,
+        dtype: np.dtype[Any],
+        parameters: tuple[str, ...],
+        buffers: int,
+        function: Any,
     ) -> None:
         self.name = name
-        self.dtype = dtype
+        self.dtypes = {dtype, BYTE}
         self.parameters = parameters
-        self.in_order = itemgetter(*parameters)
+        self.buffers_of = itemgetter(*parameters[:buffers])
+        self.sizes_of = itemgetter(*parameters[buffers:])
         self.function = function
 
-    def __call__(self, **arguments: Array | int) -> None:
+    def __call__(self, **arguments: Any) -> None:
         """Run the loops on these buffers and sizes, named as their parameters."""
-        if len(arguments) != len(self.parameters):
-            raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
-        values = zip(self.parameters, self.in_order(arguments), strict=True)
-        self.call([v if v.__class__ is int else self.pass_on(p, v) for p, v in values])
+        self.check_count(len(arguments))
+        self.run(self.buffers_of(arguments), array("q", self.sizes_of(arguments)))
 
-    def call(self, values: list[Any]) -> None:
-        """Call the function with what it reads its arguments from, a block of 64-bit integers."""
-        block = array("q", values)
-        self.function(block.buffer_info()[0])
-
-    def over_rows(self, blocks: list[tuple[int, int]], **arguments: Array | int) -> None:
+    def over_rows(self, blocks: list[tuple[int, int]], **arguments: Any) -> None:
         """Run the loops on blocks of rows, ``first_row`` to ``end_row``, at once if there are many.
 
         The kernel must be one whose rows do not meet.
         """
+        self.check_count(len(arguments) + 2)
+        arguments["first_row"], arguments["end_row"] = blocks[0]
+        buffers, sizes = self.buffers_of(arguments), array("q", self.sizes_of(arguments))
         if len(blocks) == 1:
-            first, end = blocks[0]
-            self(first_row=first, end_row=end, **arguments)
+            self.run(buffers, sizes)
             return
         # Each piece holds the arrays: should its caller be interrupted, they outlive the piece.
-        threads.run(
-            [partial(self, first_row=first, end_row=end, **arguments) for first, end in blocks]
-        )
+        cut = [sizes[:-2] + array("q", block) for block in blocks]
+        threads.run([partial(self.run, buffers, of_block) for of_block in cut])
 
-    def pass_on(self, parameter: str, value: Array | int) -> Any:
-        """An address or a number, both of 64 bits; an array must be as the loops read it."""
-        if isinstance(value, int):
-            return value
-        if not value.flags.c_contiguous or value.dtype not in (self.dtype, BYTE):
-            raise TypeError(
-                f"{self.name}: {parameter} must be contiguous and {self.dtype}, and is "
-                f"{value.dtype} with strides {value.strides}"
-            )
-        return memory.address(value)
+    def check_count(self, count: int) -> None:
+        """Raise TypeError when so many arguments cannot be those of the function."""
+        if count != len(self.parameters):
+            raise TypeError(f"{self.name} takes {', '.join(self.parameters)}")
+
+    def run(self, buffers: tuple[Array, ...], sizes: "array[int]") -> None:
+        """Call the function with what it reads its arguments from, a block of 64-bit integers."""
+        block = self.addresses(buffers) + sizes
+        self.function(block.buffer_info()[0])
+
+    def addresses(self, buffers: tuple[Array, ...]) -> "array[int]":
+        """Where the numbers of the buffers begin, once they are as the loops read them."""
+        if not self.dtypes.issuperset(map(dtype_of, buffers)):
+            self.refuse(buffers)
+        try:
+            if all(map(is_writeable, buffers)):
+                return array("q", map(ctypes.addressof, map(number_at, buffers)))
+        except (TypeError, ValueError):  # one is not contiguous, or it is empty
+            self.refuse(buffers)
+        if not all(map(is_contiguous, buffers)):
+            self.refuse(buffers)
+        return array("q", map(memory.address, buffers))
+
+    def refuse(self, buffers: tuple[Array, ...]) -> None:
+        """Raise TypeError for the first buffer that the loops cannot read, if there is one."""
+        for parameter, value in zip(self.parameters, buffers, strict=False):
+            if not value.flags.c_contiguous or value.dtype not in self.dtypes:
+                needed = next(iter(self.dtypes - {BYTE}))
+                raise TypeError(
+                    f"{self.name}: {parameter} must be contiguous and {needed}, and is "
+                    f"{value.dtype} with strides {value.strides}"
+                )
 
 
 class InterpretedKernel(Kernel):
     """The same function walked through by Python, when Numba's JIT is switched off."""
 
-    def pass_on(self, parameter: str, value: Array | int) -> Any:
-        """A number, or a buffer whose bounds are watched."""
-        super().pass_on(parameter, value)
-        return value if isinstance(value, int) else plain.Buffer(value.reshape(-1))
-
-    def call(self, values: list[Any]) -> None:
-        """Call the Python function with numbers and buffers."""
-        self.function(*values)
+    def run(self, buffers: tuple[Array, ...], sizes: "array[int]") -> None:
+        """Call the Python function with numbers, and with buffers whose bounds are watched."""
+        self.refuse(buffers)
+        values = (*(plain.Buffer(buffer.reshape(-1)) for buffer in buffers), *sizes)
+        self.function(**dict(zip(self.parameters, values, strict=True)))
 
 
 def kernel(name: str, dtype: np.dtype[Any]) -> Kernel:
@@ -177,12 +208,12 @@ def load(name: str, dtype: np.dtype[Any]) -> Kernel:
     """The kernel from disk if it is there and sound; else everything missing is compiled."""
     if jit_is_off():
         function = getattr(loops_module(name), name)
-        return InterpretedKernel(name, dtype, parameter_names(function), function)
+        return InterpretedKernel(name, dtype, *block_order(function), function)
     folder = cache_folder()
     kept = None if folder is None else read_object(folder / file_name(name, dtype))
     address = None if kept is None else address_of(kept)
     if kept is not None and address is not None:
-        return Kernel(name, dtype, kept.parameters, c_function(address))
+        return Kernel(name, dtype, kept.parameters, kept.buffers, c_function(address))
     for other, function in compile_all(name, dtype, folder).items():
         _loaded.setdefault((other, dtype), function)
     return _loaded[name, dtype]
@@ -220,7 +251,8 @@ def compile_all(wanted: str, dtype: np.dtype[Any], folder: Path | None) -> dict[
         compiled, address = compile_kernel(name, dtype)
         if folder is not None:
             write_object(folder / file_name(name, dtype), compiled)
-        kernels[name] = Kernel(name, dtype, compiled.parameters, c_function(address))
+        called = c_function(address)
+        kernels[name] = Kernel(name, dtype, compiled.parameters, compiled.buffers, called)
     say(f" ({time.perf_counter() - start:.1f} s)\n")
     return kernels
 
@@ -238,8 +270,10 @@ def compile_kernel(name: str, dtype: np.dtype[Any]) -> tuple[ObjectCode, int]:
         vector.Size: types.int64,
     }
     hints = get_type_hints(loops.py_func, include_extras=True)
-    parameters = parameter_names(loops.py_func)
-    arguments = vector.arguments_of([kinds[hints[p]] for p in parameters])
+    names = inspect.signature(loops.py_func).parameters
+    parameters, buffers = block_order(loops.py_func)
+    places = [parameters.index(name) for name in names]
+    arguments = vector.arguments_of([kinds[hints[name]] for name in names], places)
 
     def read_arguments_and_run(block: Any) -> None:
         loops(*arguments(block))
@@ -254,6 +288,7 @@ def compile_kernel(name: str, dtype: np.dtype[Any]) -> tuple[ObjectCode, int]:
     kept = ObjectCode(
         compiled.native_name,
         parameters,
+        buffers,
         tuple(sorted(name for name in externals if not name.startswith("llvm."))),
         library._get_compiled_object(),  # noqa: SLF001
     )
@@ -265,9 +300,21 @@ def loops_module(name: str) -> Any:
     return import_module(f"lstm_ref.kernels.loops.{KERNELS[name]}")
 
 
-def parameter_names(function: Callable[..., None]) -> tuple[str, ...]:
-    """The names of a function's parameters, in order."""
-    return tuple(inspect.signature(function).parameters)
+ROWS = ("first_row", "end_row")
+"""What differs between the threads that share a call."""
+
+
+def block_order(function: Callable[..., None]) -> tuple[tuple[str, ...], int]:
+    """The parameters of a function in the order of the block, and how many of them are buffers.
+
+    Buffers come first, then sizes, the rows last of all.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    names = list(inspect.signature(function).parameters)
+    buffers = [name for name in names if hints[name] is not int]
+    sizes = [name for name in names if hints[name] is int and name not in ROWS]
+    rows = [name for name in ROWS if name in names]
+    return (*buffers, *sizes, *rows), len(buffers)
 
 
 def say(text: str) -> None:

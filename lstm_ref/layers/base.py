@@ -285,8 +285,12 @@ class Layer:
         Raises:
             ShapeError: another shape, or a weight the layer does not have.
         """
-        for name, value in weights.items():
-            self._weights[name] = fixed(self._checked(name, value))
+        self.take_over({name: self._checked(name, value) for name, value in weights.items()})
+
+    def take_over(self, weights: Mapping[str, Array]) -> None:
+        """`assign` for arrays that fit: of the shapes and the dtype of those they replace."""
+        for name, array in weights.items():
+            self._weights[name] = fixed(array)
 
     def _checked(self, name: str, value: Any) -> Array:
         """``value`` as an array that may take the place of the named weight."""
@@ -380,12 +384,14 @@ class Layer:
     def regularized(self) -> dict[str, Regularizer]:
         """The regularizers by the names of the weights that are trained with them."""
         given = {n: r for n, r in self._regularizers.items() if r is not None}
-        return {name: given[name] for name in self.trainable_names if name in given}
+        names = self.trainable_names if given else ()
+        return {name: given[name] for name in names if name in given}
 
     def constrained(self) -> dict[str, Constraint]:
         """The constraints by the names of the weights they are on."""
         given = {n: c for n, c in self._constraints.items() if c is not None}
-        return {name: given[name] for name in self.params if name in given}
+        names = self.params if given else ()
+        return {name: given[name] for name in names if name in given}
 
     @property
     def losses(self) -> list[float]:

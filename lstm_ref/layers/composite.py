@@ -63,17 +63,11 @@ class Composite(Layer):
         """See `Layer.params`."""
         return self._gathered("params")
 
-    def assign(self, weights: Mapping[str, Array]) -> None:
-        """See `Layer.assign`."""
-        owners = {
-            joined(prefix, name): (part, name)
-            for prefix, part in self.parts.items()
-            for name in part.params
-        }
-        for whole, value in weights.items():
-            array = self._checked(whole, value)
-            part, name = owners[whole]
-            part.assign({name: array})
+    def take_over(self, weights: Mapping[str, Array]) -> None:
+        """See `Layer.take_over`."""
+        for prefix, part in self.parts.items():
+            names = {joined(prefix, name): name for name in part.params}
+            part.take_over({names[n]: array for n, array in weights.items() if n in names})
 
     @property
     def trainable_names(self) -> list[str]:
@@ -85,8 +79,9 @@ class Composite(Layer):
 
     def regularized(self) -> dict[str, Regularizer]:
         """See `Layer.regularized`."""
-        names = set(self.trainable_names)
-        return {n: r for n, r in self._gathered("regularized").items() if n in names}
+        found = self._gathered("regularized")
+        names = set(self.trainable_names) if found else ()
+        return {n: r for n, r in found.items() if n in names}
 
     def constrained(self) -> dict[str, Constraint]:
         """See `Layer.constrained`."""
@@ -124,7 +119,9 @@ class Composite(Layer):
         for prefix, part in self.parts.items():
             found = getattr(part, what)
             own = found() if callable(found) else found
-            gathered.update((joined(prefix, name), value) for name, value in own.items())
+            if prefix:
+                own = {f"{prefix}/{name}" if name else prefix: v for name, v in own.items()}
+            gathered.update(own)
         return gathered
 
 
@@ -135,4 +132,6 @@ def joined(prefix: str, name: str) -> str:
 
 def named_gradients(prefix: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
     """The gradients of a part by the names they have in the whole."""
+    if not prefix:
+        return dict(gradients)
     return {joined(prefix, name): gradient for name, gradient in gradients.items()}

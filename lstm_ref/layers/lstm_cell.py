@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -231,9 +232,7 @@ class LSTMCell(Layer):
 
     def core_config(self, **options: Any) -> LSTMConfig:
         """The activations as the functional core takes them, with what an `RNN` adds."""
-        return LSTMConfig(
-            activation=self.activation, recurrent_activation=self.recurrent_activation, **options
-        )
+        return config_of(self.activation, self.recurrent_activation, **options)
 
     def named_gradients(self, gradients: LSTMGradients) -> dict[str, Array]:
         """The core's gradients by the names of the weights."""
@@ -295,6 +294,12 @@ class LSTMCell(Layer):
     def get_config(self) -> dict[str, Any]:
         """See `Layer.get_config`."""
         return {**super().get_config(), **self.options()}
+
+
+@lru_cache(maxsize=256)
+def config_of(activation: Any, recurrent_activation: Any, **options: Any) -> LSTMConfig:
+    """The config with these activations; one object for all calls, since it never changes."""
+    return LSTMConfig(activation=activation, recurrent_activation=recurrent_activation, **options)
 
 
 def refuse_activity_regularizer(cell: Layer) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from lstm_ref.backend import lstm_backward, lstm_forward
+from lstm_ref.backend import behind_the_door, initial_states, lstm_backward
 from lstm_ref.checks import rank_advice, sequence_batch, step_mask
 from lstm_ref.conventions import Array
 from lstm_ref.errors import ShapeError
@@ -213,6 +213,7 @@ class RNN(Composite):
         d_x, _, gradients = self.backward_to(d_y, None, cache)
         return d_x, gradients
 
+    @np.errstate(over="ignore", invalid="ignore")  # infinity and NaN flow through in silence
     def forward_from(
         self,
         x: Array,
@@ -236,6 +237,7 @@ class RNN(Composite):
         """
         x = sequence_batch(x, np.dtype(self.dtype), self.cells[0].params["kernel"].shape[0])
         B, T, D = x.shape
+        core = behind_the_door("lstm", x.dtype)
         mask = None if mask is None else step_mask(mask, B, T)
         if state is None:
             state = RNNState(self._states or [(None, None)] * len(self.cells))
@@ -251,7 +253,8 @@ class RNN(Composite):
             )
             dropped = dropout[n] if training and dropout is not None else None
             params = cell.core_params
-            out = lstm_forward(x, params, config, mask, h0, c0, keep_cache, dropout=dropped)
+            h0, c0 = initial_states(h0, c0, B, params)
+            out = core.lstm_forward(x, params, config, mask, h0, c0, keep_cache, dropped)
             outputs.append(out)
             x = out.hs
             if backwards:  # the outputs are in reversed order already
@@ -259,8 +262,10 @@ class RNN(Composite):
         hs = outputs[-1].hs
         if state.y is not None and (waiting := self._waiting(mask)) is not None:
             np.copyto(hs, state.y[:, None], where=waiting[..., None])
-        before = np.zeros_like(outputs[-1].h) if state.y is None else state.y
-        y = hs[:, -1].copy() if T else before
+        if T:
+            y = hs[:, -1].copy()
+        else:
+            y = np.zeros_like(outputs[-1].h) if state.y is None else state.y
         end = RNNState([(out.h, out.c) for out in outputs], y, dropout)
         caches = [out.cache for out in outputs if out.cache is not None]
         return hs if self.return_sequences else y, end, caches if keep_cache else None

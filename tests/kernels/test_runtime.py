@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    code = runtime.ObjectCode("symbol", ("p",), (), b"code")
+    code = runtime.ObjectCode("symbol", ("p",), 1, (), b"code")
     with monkeypatch.context() as spoilt:
         spoilt.setattr(Path, "replace", full)
         runtime.write_object(tmp_path / "a.kernel", code)
@@ -249,7 +249,7 @@ def test_wrong_arrays_are_refused_before_the_loops_see_them() -> None:
         kernel(p=np.zeros(4), **rest)
     with pytest.raises(TypeError, match="strides"):
         kernel(p=np.zeros(8, np.float32)[::2], **rest)
-    with pytest.raises(TypeError, match="takes code, parameters, p, count"):
+    with pytest.raises(TypeError, match="takes parameters, p, code, count"):
         kernel(code=1, p=good)
     del rest["count"]
     with pytest.raises(KeyError, match="count"):

@@ -11,6 +11,7 @@ from typing import Any
 
 from lstm_ref.kernels.geometry import GROUP, NARROW_ROWS, PANEL_VECTORS, STEPS, TILE_ROWS
 from lstm_ref.kernels.loops.activations import activate, scale_by_derivative
+from lstm_ref.kernels.loops.packing import pack_part
 from lstm_ref.kernels.loops.product import add_narrow_panel, add_product, add_wide_panel
 from lstm_ref.kernels.loops.vector import (
     Buffer,
@@ -384,6 +385,7 @@ def store_gates(
 def lstm_backward(
     d_hs: Buffer,
     mask: Bytes,
+    recurrent_kernel: Buffer,
     panels: Buffer,
     peepholes: Buffer,
     projection: Buffer,
@@ -394,12 +396,9 @@ def lstm_backward(
     c: Buffer,
     d_h: Buffer,
     d_c: Buffer,
-    d_y: Buffer,
     d_z: Buffer,
     d_h_all: Buffer,
-    d_q: Buffer,
-    a: Buffer,
-    work: Buffer,
+    scratch: Buffer,
     B: Size,
     T: Size,
     H: Size,
@@ -410,6 +409,8 @@ def lstm_backward(
     recurrent_activation: Size,
     output_activation: Size,
     panel_vectors: Size,
+    packed: Size,
+    scratch_row: Size,
     copies: Size,
     dropped: Size,
     peephole: Size,
@@ -424,16 +425,18 @@ def lstm_backward(
 
     The gradients of x and of the weights are products, taken afterwards.
 
-    d_hs[B,T,P]; mask[B,T], read when ``masked``; Uᵀ in panels of ``panel_vectors``, P_wide columns
-    in all; peepholes[3,H]; projection, Rᵀ in panels of ``projection_vectors``;
+    d_hs[B,T,P]; mask[B,T], read when ``masked``; panels, where Uᵀ is laid out with
+    ``panel_vectors``, P_wide columns in all, or has been already when ``packed``; peepholes[3,H];
+    projection, Rᵀ in panels of ``projection_vectors``;
     factors[copies,B,P_wide], for h, read when ``dropped``; numbers as in the forward pass; z and
     gates [T,B,4H], z read where a derivative needs it; c[T+1,B,H_padded], that of step t in slot
     t + 1.
 
     d_h[B,P_wide] and d_c[B,H], the gradients carried from step to step: those on the final state at
-    first, on the initial state in the end. d_y[B,P] comes as zeros. Written: d_z[T,B,4H padded to
-    whole panels] and, when ``projected``, d_h_all[T,B,P], the gradient on each h_t. Scratch:
-    d_q[B,H padded to the panels of Rᵀ], a[B,H], work[B,P_wide].
+    first, on the initial state in the end. Written: d_z[T,B,4H padded to whole panels] and, when
+    ``projected``, d_h_all[T,B,P], the gradient on each h_t. Scratch: B rows of ``scratch_row``, in
+    which lie d_z Uᵀ of P_wide, d_q of H padded to the panels of Rᵀ, φ(c_t) of H, and of P what
+    masked steps hand back.
     """
     L = lanes(d_h)
     panel_width = panel_vectors * L
@@ -447,12 +450,24 @@ def lstm_backward(
     q_row = (H + q_panel - 1) // q_panel * q_panel
     roles = (recurrent_activation, activation, output_activation)
     cell = (roles, peephole, clipped, coupled)
+    # Of a row side by side: apart by a power of two, they would wait for each other in the cache.
+    d_q = at(scratch, P_wide)
+    a = at(d_q, q_row)
+    d_y = at(a, H)
 
+    if packed == 0:
+        layout = (panel_count, 4 * H, P, panel_width, 1)
+        pack_part(panels, 0, layout, recurrent_kernel, 4 * H, 1, 4 * H)
+    if masked:
+        for b in range(first_row, end_row):
+            for u in range(P):
+                d_y[b * scratch_row + u] = real(d_y[0], 0.0)
     for t in range(T - 1, -1, -1):
         for b in range(first_row, end_row):
             step, row = b * T + t, t * B + b
-            d_out, held, d_h_t = at(d_hs, step * P), at(d_y, b * P), at(d_h, b * P_wide)
-            target = at(d_h_all, row * P) if projected else at(d_q, b * q_row)
+            held = at(d_y, b * scratch_row)
+            d_out, d_h_t = at(d_hs, step * P), at(d_h, b * P_wide)
+            target = at(d_h_all, row * P) if projected else at(d_q, b * scratch_row)
             if masked == 0:
                 for u in range(P):
                     target[u] = d_h_t[u] + d_out[u]  # [EQ 17]
@@ -471,11 +486,12 @@ def lstm_backward(
                 target[u] = d_h_t[u] + held[u]  # [EQ 17]
                 held[u] = real(held[u], 0.0)
         if projected:  # [EQ 28] d_q = d_h_t Rᵀ
-            for k in range(first_row * q_row, end_row * q_row):
-                d_q[k] = real(d_q[k], 0.0)
+            for b in range(first_row, end_row):
+                for u in range(q_row):
+                    d_q[b * scratch_row + u] = real(d_q[0], 0.0)
             add_product(
                 d_q, at(d_h_all, t * B * P), projection, first_row, end_row, P, q_row // q_panel,
-                projection_vectors, q_row, P, 1, q_panel, P * q_panel,
+                projection_vectors, scratch_row, P, 1, q_panel, P * q_panel,
             )  # fmt: skip
 
         for b in range(first_row, end_row):
@@ -484,9 +500,9 @@ def lstm_backward(
             real_step = masked == 0 or mask[b * T + t] != 0
             if real_step:
                 cell_back(
-                    at(d_q, b * q_row), at(d_c, b * H), d_z_t, at(gates, row * 4 * H),
+                    at(d_q, b * scratch_row), at(d_c, b * H), d_z_t, at(gates, row * 4 * H),
                     at(z, row * 4 * H), at(c, (row + B) * H_padded), at(c, row * H_padded),
-                    peepholes, numbers, at(a, b * H), H, cell,
+                    peepholes, numbers, at(a, b * scratch_row), H, cell,
                 )  # fmt: skip
             for u in range(4 * H if real_step else 0, z_width):
                 d_z_t[u] = real(d_z_t[u], 0.0)
@@ -496,36 +512,37 @@ def lstm_backward(
             unit = n * panel_width
             for b in range(first_row, end_row, tile_rows):
                 rows = min(end_row - b, tile_rows)
-                product = at(work, b * P_wide + unit)
+                product = at(scratch, b * scratch_row + unit)
                 for gate_n in range(copies):  # all gates at once, or one after the other
                     for m in range(rows):
                         for u in range(panel_width):
-                            product[m * P_wide + u] = real(product[u], 0.0)
+                            product[m * scratch_row + u] = real(product[u], 0.0)
                     first = gate_n * terms
                     d_z_b = at(d_z, (t * B + b) * z_width + first)
                     panel = at(panels, unit * 4 * H + first * panel_width)
                     if panel_vectors == PANEL_VECTORS:
                         add_wide_panel(
-                            product, P_wide, L, d_z_b, z_width, 1, panel, panel_width, terms, rows
-                        )
+                            product, scratch_row, L, d_z_b, z_width, 1, panel, panel_width, terms,
+                            rows,
+                        )  # fmt: skip
                     else:
                         add_narrow_panel(
-                            product, P_wide, d_z_b, z_width, 1, panel, panel_width, terms, rows
+                            product, scratch_row, d_z_b, z_width, 1, panel, panel_width, terms, rows
                         )
                     for m in range(rows):
                         if masked and mask[(b + m) * T + t] == 0:
                             continue  # [EQ 18] d_h stays
-                        state = (b + m) * P_wide + unit
+                        state, row = (b + m) * P_wide + unit, m * scratch_row
                         if dropped:
                             r = at(factors, gate_n * B * P_wide + state)
                             for u in range(panel_width):
-                                work[state + u] *= r[u]  # [EQ 32]
+                                product[row + u] *= r[u]  # [EQ 32]
                         if gate_n == 0:
                             for v in range(panel_vectors):
-                                copy_vector(d_h, state + v * L, work, state + v * L)  # [EQ 12]
+                                copy_vector(d_h, state + v * L, product, row + v * L)  # [EQ 12]
                         else:
                             for u in range(panel_width):
-                                d_h[state + u] += work[state + u]  # [EQ 32]
+                                d_h[state + u] += product[row + u]  # [EQ 32]
 
 
 @inlined

@@ -9,6 +9,7 @@ tile's size. That is why a row computed alone has the same bits as in any batch.
 from typing import Any
 
 from lstm_ref.kernels.geometry import K_BLOCK, NARROW_ROWS, PANEL_VECTORS, TILE_ROWS
+from lstm_ref.kernels.loops.packing import pack_part
 from lstm_ref.kernels.loops.vector import (
     Buffer,
     Size,
@@ -17,6 +18,7 @@ from lstm_ref.kernels.loops.vector import (
     fma_vector,
     lanes,
     loop,
+    real,
     stack_vectors,
 )
 
@@ -149,3 +151,38 @@ def add_product(
                 c_m, a_m = at(c, first_row * c_row), at(a, first_row * a_row)
                 rows = end_row - first_row
                 add_narrow_panel(c_m, c_row, a_m, a_row, a_k, p, p_row, terms, rows)
+
+
+@loop
+def multiply(
+    C: Buffer,
+    A: Buffer,
+    B: Buffer,
+    P: Buffer,
+    start: Buffer,
+    K: Size,
+    N: Size,
+    b_row: Size,
+    b_column: Size,
+    vectors: Size,
+    a_row: Size,
+    packed: Size,
+    first_row: Size,
+    end_row: Size,
+) -> None:
+    """C[m, N padded to whole panels] = start[N] + A[m, K] · B[K, N] for these rows.
+
+    B[k, n] is at ``k·b_row + n·b_column``. P is where it is laid out in panels of so many
+    ``vectors``, or has been already when ``packed``.
+    """
+    width = vectors * lanes(C)
+    panels = (N + width - 1) // width
+    c_row = panels * width
+    if not packed:
+        pack_part(P, 0, (panels, K, N, width, 1), B, K, b_row, b_column)
+    for m in range(first_row, end_row):
+        for n in range(N):
+            C[m * c_row + n] = start[n]
+        for n in range(N, c_row):
+            C[m * c_row + n] = real(C[0], 0.0)
+    add_product(C, A, P, first_row, end_row, K, panels, vectors, c_row, a_row, 1, width, K * width)

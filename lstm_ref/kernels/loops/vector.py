@@ -197,8 +197,12 @@ def power_of_two(typingctx, n):
     return n(n), codegen
 
 
-def arguments_of(kinds: list[Any]) -> Any:
-    """What reads arguments of those kinds, pointers and integers, from a block of 64-bit integers.
+def arguments_of(kinds: list[Any], places: list[int]) -> Any:
+    """What reads arguments, pointers and integers, from a block of 64-bit integers.
+
+    Args:
+        kinds: of the arguments.
+        places: where in the block each of them is.
 
     Returns:
         The intrinsic that makes a tuple of them.
@@ -208,8 +212,8 @@ def arguments_of(kinds: list[Any]) -> Any:
     def arguments(typingctx, block):
         def codegen(context, builder, signature, args):
             values = [
-                builder.load(builder.gep(args[0], [ir.Constant(ir.IntType(64), n)]))
-                for n in range(len(kinds))
+                builder.load(builder.gep(args[0], [ir.Constant(ir.IntType(64), place)]))
+                for place in places
             ]
             passed = [
                 builder.inttoptr(value, context.get_value_type(kind))

@@ -10,6 +10,7 @@ computes (``keras.losses``); that NaN in a masked step's target or prediction is
 is the library's own addition.
 """
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -200,7 +201,7 @@ class Loss:
             )
         if self.reduction == "mean_with_sample_weight" and w is not None:
             return float(np.sum(w, dtype=np.float64)) or 1.0
-        steps = np.prod(shape, dtype=int) if mask is None else np.count_nonzero(mask)
+        steps = math.prod(shape) if mask is None else np.count_nonzero(mask)
         return max(1.0, float(steps))  # no real step gives loss 0
 
     @in_silence()
