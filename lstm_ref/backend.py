@@ -169,9 +169,7 @@ def lstm_forward(
             raise ValueError("lstm_forward takes a mask or lengths, and both came")
         mask = lengths_mask(lengths, B, T)
     mask = None if mask is None else step_mask(mask, B, T)
-    h0, c0 = initial_states(h0, c0, B, params)
-    if keep_cache:
-        h0, c0 = (None if s is None else s.copy() for s in (h0, c0))
+    h0, c0 = initial_states(h0, c0, B, params, copy=keep_cache)
     if dropout is not None:
         if not isinstance(dropout, Dropout):
             raise TypeError(
@@ -343,9 +341,14 @@ def rows(array: Array) -> int:
 
 
 def initial_states(
-    h0: Any, c0: Any, B: int, params: LSTMParams
+    h0: Any, c0: Any, B: int, params: LSTMParams, copy: bool
 ) -> tuple[Array | None, Array | None]:
     """h0[B,P] and c0[B,H] as arrays of the weights' dtype; None stays None.
+
+    Args:
+        h0, c0, params: see ``lstm_forward``.
+        B: the rows of the batch.
+        copy: copied, for a cache that must outlive changes to what was given.
 
     Raises:
         ShapeError, DTypeError: as ``lstm_forward``.
@@ -355,6 +358,8 @@ def initial_states(
         h0 = shaped(real_array(h0, "h0", dtype), (B, params.outputs), "h0", width_of_h(params))
     if c0 is not None:
         c0 = shaped(real_array(c0, "c0", dtype), (B, params.units), "c0", "(batch, units)")
+    if copy:
+        h0, c0 = (None if s is None else s.copy() for s in (h0, c0))
     return h0, c0
 
 

@@ -253,7 +253,7 @@ class RNN(Composite):
             )
             dropped = dropout[n] if training and dropout is not None else None
             params = cell.core_params
-            h0, c0 = initial_states(h0, c0, B, params)
+            h0, c0 = initial_states(h0, c0, B, params, copy=keep_cache)
             out = core.lstm_forward(x, params, config, mask, h0, c0, keep_cache, dropped)
             outputs.append(out)
             x = out.hs

@@ -92,3 +92,22 @@ def test_no_gradient_is_computed_that_nobody_looks_at(kind, frozen, rng, monkeyp
     for _ in model.backward_pass(d_y, kept):  # the whole way leaves nothing out
         pass
     assert asked == [True] * sum(CELLS[kind])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_a_caller_does_with_a_state_afterwards_does_not_reach_the_gradients(rng, backend):
+    layer = LSTM(3, return_sequences=True, dtype="float64")
+    x, d_y = rng.normal(size=(2, 4, 2)), rng.normal(size=(2, 4, 3))
+    layer.build(x.shape)
+    found = []
+    for spoils in (False, True):
+        states = np.random.default_rng(1).normal(size=(2, 2, 3))
+        h0, c0 = states[0].copy(), states[1].copy()
+        with computing(backend):
+            _, _, cache = layer.forward_from(x, layer.state_from([h0, c0]), keep_cache=True)
+        if spoils:
+            h0[:], c0[:] = 7, 7
+        _, _, gradients = layer.backward_to(d_y, None, cache)
+        found.append(gradients)
+    for name, gradient in found[0].items():
+        np.testing.assert_array_equal(found[1][name], gradient, err_msg=name)
