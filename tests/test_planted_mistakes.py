@@ -393,13 +393,14 @@ def plant(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> None:
     if mistake.file.startswith("kernels/loops/"):
         monkeypatch.setitem(sys.modules, name, spoilt)
         compile_anew(name.rpartition(".")[2], monkeypatch)
-        if mistake.file == "kernels/loops/packing.py":
-            for user in ("product", "lstm"):  # which pack by themselves, too
-                place = PACKAGE / "kernels" / "loops" / f"{user}.py"
-                of_user = f"lstm_ref.kernels.loops.{user}"
-                rebuilt = module_of(of_user, place.read_text("utf-8"))
-                monkeypatch.setitem(sys.modules, of_user, rebuilt)
+        anew = {name}
+        for user in ("product", "lstm"):  # these copy what they import into their own code
+            whole = f"lstm_ref.kernels.loops.{user}"
+            text = (PACKAGE / "kernels" / "loops" / f"{user}.py").read_text("utf-8")
+            if whole != name and any(f"from {module} import" in text for module in anew):
+                monkeypatch.setitem(sys.modules, whole, module_of(whole, text))
                 compile_anew(user, monkeypatch)
+                anew.add(whole)
         return
     originals = dict(vars(sys.modules[name]))
     places = [module for place, module in sys.modules.items() if place.startswith("lstm_ref.spec.")]

@@ -21,6 +21,7 @@ from lstm_ref.kernels.packing import (
     lstm_panels,
     padded,
     panel_vectors,
+    panels_of_a_call,
 )
 from lstm_ref.kernels.product import pad_columns, product, sum_of_outer_products, sum_of_rows
 from lstm_ref.spec.parameters import (
@@ -180,9 +181,7 @@ def lstm_backward(
         factors = padded_to(factors, P_wide)
 
     blocks = shares(B, CUT_ROWS, work(B, T, 0, params))
-    packed = len(blocks) > 1  # beforehand: then all of them read the same panels
-    U_T = params.recurrent_kernel.T
-    panels = column_panels(U_T, of_U) if packed else memory.empty((len(U_T), P_wide), dtype)
+    panels, packed = panels_of_a_call(params.recurrent_kernel.T, of_U, blocks)
     scratch_row = padded(P_wide + padded(H, of_R * L) + H + P, L)
 
     carried_h, carried_c = (memory.empty((B, n), dtype) for n in (P_wide, H))

@@ -46,11 +46,30 @@ def column_panels(matrix: Array, vectors: int) -> Array:
     width = vectors * lanes(matrix)
     K, N = matrix.shape
     panels = memory.empty((padded(N, width) // width, K, width), matrix.dtype)
-    if matrix.flags.f_contiguous:  # the transpose of what is laid out row by row
-        pack([matrix.T], panels, (1, K), N, width)
-    else:
-        pack([np.ascontiguousarray(matrix)], panels, (N, 1), N, width)
+    numbers, strides = as_stored(matrix)
+    pack([numbers], panels, strides, N, width)
     return panels
+
+
+def panels_of_a_call(
+    matrix: Array, vectors: int, blocks: list[tuple[int, int]]
+) -> tuple[Array, bool]:
+    """Memory for the panels of a matrix that one call reads, and whether they are in it already.
+
+    They are where several blocks of rows are computed at once, since all of these read the same
+    ones. A call of one block lays them out itself.
+    """
+    if len(blocks) > 1:
+        return column_panels(matrix, vectors), True
+    K, N = matrix.shape
+    return memory.empty((K, padded(N, vectors * lanes(matrix))), matrix.dtype), False
+
+
+def as_stored(matrix: Array) -> tuple[Array, tuple[int, int]]:
+    """The numbers of [K,N] without gaps, and how far apart its rows and its columns are in them."""
+    if matrix.flags.f_contiguous:  # the transpose of what is laid out row by row
+        return matrix.T, (1, matrix.shape[0])
+    return np.ascontiguousarray(matrix), (matrix.shape[1], 1)
 
 
 def pack(

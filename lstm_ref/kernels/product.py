@@ -5,7 +5,7 @@ import numpy as np
 from lstm_ref.conventions import Array
 from lstm_ref.kernels import memory, runtime
 from lstm_ref.kernels.geometry import PANEL_VECTORS, TILE_ROWS
-from lstm_ref.kernels.packing import column_panels, lanes, padded, panel_vectors
+from lstm_ref.kernels.packing import as_stored, lanes, padded, panel_vectors, panels_of_a_call
 from lstm_ref.threads import shares
 
 
@@ -21,23 +21,19 @@ def product(A: Array, B: Array, start: Array | None = None) -> Array:
     width = padded(N, vectors * lanes(A))
     C = memory.empty((M, width), dtype)
     blocks = shares(M, TILE_ROWS, 2.0 * M * K * N)
-    packed = len(blocks) > 1  # beforehand: then all of them read the same panels
-    P = column_panels(B, vectors) if packed else memory.empty((K, width), dtype)
-    if B.flags.f_contiguous:  # the transpose of what is laid out row by row
-        B, strides = B.T, (1, K)
-    else:
-        B, strides = np.ascontiguousarray(B), (N, 1)
+    P, packed = panels_of_a_call(B, vectors, blocks)
+    numbers, (b_row, b_column) = as_stored(B)
     runtime.kernel("multiply", dtype).over_rows(
         blocks,
         C=C,
         A=np.ascontiguousarray(A),
-        B=B,
+        B=numbers,
         P=P,
         start=np.zeros(N, dtype) if start is None else np.ascontiguousarray(start),
         K=K,
         N=N,
-        b_row=strides[0],
-        b_column=strides[1],
+        b_row=b_row,
+        b_column=b_column,
         vectors=vectors,
         a_row=a_row,
         packed=int(packed),

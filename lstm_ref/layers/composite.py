@@ -120,7 +120,7 @@ class Composite(Layer):
             found = getattr(part, what)
             own = found() if callable(found) else found
             if prefix:
-                own = {f"{prefix}/{name}" if name else prefix: v for name, v in own.items()}
+                own = {joined(prefix, name): value for name, value in own.items()}
             gathered.update(own)
         return gathered
 
@@ -132,6 +132,4 @@ def joined(prefix: str, name: str) -> str:
 
 def named_gradients(prefix: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
     """The gradients of a part by the names they have in the whole."""
-    if not prefix:
-        return dict(gradients)
     return {joined(prefix, name): gradient for name, gradient in gradients.items()}

@@ -247,8 +247,12 @@ def test_wrong_arrays_are_refused_before_the_loops_see_them() -> None:
     rest = {"code": 1, "parameters": np.zeros(2, np.float32), "count": 4}
     with pytest.raises(TypeError, match="p must be contiguous and float32"):
         kernel(p=np.zeros(4), **rest)
+    strided = np.zeros(8, np.float32)[::2]
     with pytest.raises(TypeError, match="strides"):
-        kernel(p=np.zeros(8, np.float32)[::2], **rest)
+        kernel(p=strided, **rest)
+    strided.flags.writeable = False  # which takes another way to the loops
+    with pytest.raises(TypeError, match="strides"):
+        kernel(p=strided, **rest)
     with pytest.raises(TypeError, match="takes parameters, p, code, count"):
         kernel(code=1, p=good)
     del rest["count"]
